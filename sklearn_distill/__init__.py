@@ -1,0 +1,18 @@
+"""Knowledge distillation that keeps scikit-learn's contract.
+
+A strong but heavy *teacher* labels the training rows with probabilities, and a
+small *student* learns them. Start with :class:`DistillationClassifier`.
+"""
+
+from sklearn_distill._classifier import DistillationClassifier
+from sklearn_distill.trainers import SampledLabels, TargetRegression, WeightedLabels
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "DistillationClassifier",
+    "SampledLabels",
+    "TargetRegression",
+    "WeightedLabels",
+    "__version__",
+]

@@ -1,0 +1,90 @@
+"""Regression on tempered log-odds: logit matching for any regressor."""
+
+import numpy as np
+from scipy.special import log_expit, log_softmax
+from sklearn.base import is_regressor
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.utils import get_tags
+
+from sklearn_distill.trainers._expansion import take_copies
+from sklearn_distill.trainers._trainer import Trainer, fit_bare, weight_argument
+
+
+class TargetRegression(Trainer):
+    """Teach a regressor the tempered log-odds of the classes.
+
+    With two classes the student regresses on the log-odds of the second one;
+    with more, on the logits centred on zero, one output per class (a regressor
+    of one output is wrapped in :class:`~sklearn.multioutput.MultiOutputRegressor`).
+    Its predictions times the temperature, through a softmax, are probabilities.
+    This is the logit matching of Ba & Caruana [1]_. No row is copied.
+
+    Temperature divides the regression targets and multiplies the predictions: it
+    changes nothing for a student that is indifferent to the scale of its targets
+    (trees, least squares) and acts as regularisation for others.
+
+    See Also
+    --------
+    WeightedLabels : For classifiers.
+
+    References
+    ----------
+    .. [1] J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014,
+       `arXiv:1312.6184 <https://arxiv.org/abs/1312.6184>`_.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from sklearn_distill import DistillationClassifier, TargetRegression
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> teacher = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> student = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0)
+    >>> model = DistillationClassifier(teacher, student, strategy=TargetRegression()).fit(X, y)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 2)
+    """
+
+    name = "target-regression"
+
+    def objection(self, student):
+        """Return why this student cannot be taught in this way, or None."""
+        return super().objection(student) if is_regressor(student) else "needs a regressor"
+
+    def teach(self, student, X, X_unlabeled, targets, fit_params):
+        """Fit the bare student on log-odds and return it, wrapped if there are several outputs."""
+        logits = targets.tempered_logits()
+        Z = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return fit_regressor(student, X, X_unlabeled, Z, targets.row_weight(), fit_params)
+
+    def predict(self, student, X, classes):
+        """Return the class with the largest logit."""
+        logits = self.decision_function(student, X, 1)
+        best = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
+        return classes[best]
+
+    def predict_proba(self, student, X, temperature):
+        """Return the softmax of the student's logits times the temperature."""
+        logits = self.decision_function(student, X, temperature)
+        if logits.ndim == 1:
+            return np.exp(np.column_stack([log_expit(-logits), log_expit(logits)]))
+        return np.exp(log_softmax(logits, axis=1))
+
+    def decision_function(self, student, X, temperature):
+        """Return the student's logits (log-odds with two classes) times the temperature."""
+        logits = np.asarray(student.predict(X), dtype=np.float64)
+        return (logits.ravel() if logits.ndim == 2 and logits.shape[1] == 1 else logits) * temperature
+
+    def offers(self, student, method):
+        """Tell that a regressor gives everything."""
+        return True
+
+
+def fit_regressor(student, X, X_unlabeled, Z, row_weight, fit_params):
+    """Fit a regressor of one or several outputs on the rows of X and X_unlabeled."""
+    if Z.ndim == 2 and not get_tags(student).target_tags.multi_output:
+        student = MultiOutputRegressor(student)
+    if X_unlabeled is not None:
+        X, fit_params = take_copies(X, X_unlabeled, np.arange(len(Z)), fit_params)
+    return fit_bare(student, X, Z, **weight_argument(student, row_weight), **fit_params)

@@ -1,0 +1,1 @@
+"""Helpers without a word about distillation: rows, progress, scikit-learn internals."""

@@ -1,0 +1,99 @@
+"""Rows of whatever container the user brought, without converting it.
+
+X may be an array, a sparse matrix, a data frame or a list. Nothing here looks
+at values; containers are recognised by the module that defines them, so that
+none of those libraries is imported for the question.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_distill.utils._sklearn_private import num_samples
+
+
+def indexable_rows(X):
+    """Return X, or its CSR form where the sparse format cannot be sliced by row."""
+    return X.tocsr() if sparse.issparse(X) and X.format not in {"csr", "lil"} else X
+
+
+def check_same_columns(X, other, name):
+    """Raise ValueError unless the rows of ``other`` could stand below those of ``X``."""
+    ours, theirs = _container(X), _container(other)
+    if ours != theirs:
+        raise ValueError(
+            f"{name} must be of the same kind as X, a {ours}. Got a {theirs} instead. "
+            f"Convert {name} to a {ours}."
+        )
+    if hasattr(X, "columns"):
+        expected, got = list(X.columns), list(other.columns)
+        if expected != got:
+            raise ValueError(
+                f"{name} must have the columns of X, in the same order: {_short(expected)}. "
+                f"Got {_short(got)} instead."
+            )
+    elif hasattr(X, "shape") and X.shape[1:] != other.shape[1:]:
+        raise ValueError(
+            f"{name} must have as many columns as X. X has shape {X.shape}, "
+            f"{name} has shape {other.shape}."
+        )
+
+
+def stack_rows(X, other):
+    """Rows of ``X``, then rows of ``other`` (None adds nothing), in X's container."""
+    if other is None:
+        return X
+    if sparse.issparse(X):
+        return sparse.vstack([X, other], format="csr")
+    kind = _container(X)
+    if kind == "pandas data frame":
+        return _concat_pandas(X, other)
+    if kind == "polars data frame":
+        import polars as pl
+
+        return pl.concat([X, other])
+    if isinstance(X, list):
+        return X + list(other)
+    return np.concatenate([X, other])
+
+
+def _container(X):
+    library = type(X).__module__.partition(".")[0]
+    if library in {"pandas", "polars"}:
+        kind = "data frame" if hasattr(X, "columns") else "series"
+        return f"{library} {kind}"
+    if sparse.issparse(X):
+        return "sparse matrix"
+    if isinstance(X, list | tuple):
+        return "list"
+    return type(X).__name__
+
+
+def _concat_pandas(X, other):
+    import pandas as pd
+
+    # Concatenating two categorical columns with different categories would
+    # give a column of objects that no student expects.
+    recast = {
+        column: X[column].dtype
+        for column in X.columns
+        if isinstance(X[column].dtype, pd.CategoricalDtype) and other[column].dtype != X[column].dtype
+    }
+    for column, dtype in recast.items():
+        strange = other[column].dropna()[~other[column].dropna().isin(dtype.categories)]
+        if len(strange):
+            raise ValueError(
+                f"Column {column!r} of X_unlabeled has categories that X does not have: "
+                f"{_short(sorted(map(str, strange.unique())))}. Add them to the dtype of both "
+                "frames, or drop these rows."
+            )
+    return pd.concat([X, other.astype(recast)], ignore_index=True)
+
+
+def _short(names, most=8):
+    listed = ", ".join(map(repr, names[:most]))
+    return f"[{listed}{', …' if len(names) > most else ''}]"
+
+
+def n_rows(X):
+    """Return the number of rows; None has none."""
+    return 0 if X is None else num_samples(X)
