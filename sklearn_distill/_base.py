@@ -39,7 +39,7 @@ from sklearn_distill.utils.weights import check_weights, weight_keyword
 class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     """What distillation of any kind of target has in common."""
 
-    _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's convention)
+    _parameter_constraints: dict = {
         "teacher": [HasMethods("predict"), None],
         "student": [HasMethods(["fit", "predict"])],
         "temperature": [Interval(Real, 0, None, closed="neither")],
@@ -78,7 +78,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, X_unlabeled=None, teacher_output=None, **fit_params):
+    def fit(
+        self, X, y, sample_weight=None, *, X_unlabeled=None, teacher_output=None, **fit_params
+    ):
         """Label the rows with the teacher and teach the student.
 
         Parameters
@@ -116,7 +118,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             If the student cannot learn soft targets.
         """
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
-        classes, labels = self._encode(y)
+        classes, labels = self._encode(y, sample_weight)
         trainer = self._make_trainer()
         routed = self._route(sample_weight, fit_params)
         with stage("labels from the teacher", self.verbose):
@@ -135,7 +137,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         return self
 
     @abstractmethod
-    def _encode(self, y):
+    def _encode(self, y, sample_weight):
         """Return the classes and the position of each label among them."""
 
     def _check_rows(self, X, y, sample_weight, X_unlabeled):
@@ -224,7 +226,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                 student={"fit": fit_params},
                 splitter={"split": {}},
             )
-        metadata = fit_params if sample_weight is None else {**fit_params, "sample_weight": sample_weight}
+        metadata = (
+            fit_params if sample_weight is None else {**fit_params, "sample_weight": sample_weight}
+        )
         routed = process_routing(self, "fit", **metadata)
         nothing = {"fit": {}, "split": {}}
         return {child: routed.get(child, nothing) for child in ("teacher", "student", "splitter")}
@@ -317,7 +321,11 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _parts(self):
         """Return the student, and the teacher if X passes through it."""
-        return [self.student] if self.teacher is None else [self.student, self.teacher]
+        return (
+            [self.student]
+            if self.teacher is None or self.alpha == 0
+            else [self.student, self.teacher]
+        )
 
     @property
     def n_features_in_(self):

@@ -145,12 +145,13 @@ default="auto"
         check_classification_targets(y)
         return y
 
-    def _encode(self, y):
+    def _encode(self, y, sample_weight):
         classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
+        present = classes if sample_weight is None else np.unique(y[sample_weight > 0])
+        if len(present) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs at least two classes in y. Got one class: "
-                f"{classes.tolist()}. Collect rows of another class."
+                f"{type(self).__name__} needs rows of at least two classes with positive weight. "
+                f"Got one class: {present.tolist()}. Collect rows of another class."
             )
         return classes, labels
 

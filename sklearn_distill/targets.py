@@ -202,7 +202,10 @@ def _out_of_fold(teacher, X, y, classes, cv, fit_params, split_params, n_jobs, v
         for train, test in splits
     )
     progress = track(
-        labels, total=len(splits), text=f"out-of-fold labels of {name_of(teacher)}", verbose=verbose
+        labels,
+        total=len(splits),
+        text=f"out-of-fold labels of {name_of(teacher)}",
+        verbose=verbose,
     )
     for (_, test), log_proba in zip(splits, progress, strict=True):
         total[test] += np.exp(log_proba)

@@ -20,7 +20,9 @@ __all__ = [
 ]
 
 #: ``strategy="auto"`` takes the first that has no objection.
-STRATEGIES = {trainer.name: trainer for trainer in (WeightedLabels, TargetRegression, SampledLabels)}
+STRATEGIES = {
+    trainer.name: trainer for trainer in (WeightedLabels, TargetRegression, SampledLabels)
+}
 
 
 def select_trainer(strategy, student):

@@ -67,7 +67,11 @@ def expand(weights, *, equal_copies):
     rows, labels = np.nonzero(keep)
     kept = weights[rows, labels]
     kept_of_row = np.bincount(rows, kept, minlength=len(weights))
-    return rows, labels, kept * (row_weight.ravel() / np.where(kept_of_row > 0, kept_of_row, 1))[rows]
+    return (
+        rows,
+        labels,
+        kept * (row_weight.ravel() / np.where(kept_of_row > 0, kept_of_row, 1))[rows],
+    )
 
 
 def take_copies(X, X_unlabeled, rows, fit_params):

@@ -74,7 +74,9 @@ class TargetRegression(Trainer):
     def decision_function(self, student, X, temperature):
         """Return the student's logits (log-odds with two classes) times the temperature."""
         logits = np.asarray(student.predict(X), dtype=np.float64)
-        return (logits.ravel() if logits.ndim == 2 and logits.shape[1] == 1 else logits) * temperature
+        return (
+            logits.ravel() if logits.ndim == 2 and logits.shape[1] == 1 else logits
+        ) * temperature
 
     def offers(self, student, method):
         """Tell that a regressor gives everything."""

@@ -7,13 +7,14 @@ none of those libraries is imported for the question.
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import indexable
 
 from sklearn_distill.utils._sklearn_private import num_samples
 
 
 def indexable_rows(X):
-    """Return X, or its CSR form where the sparse format cannot be sliced by row."""
-    return X.tocsr() if sparse.issparse(X) and X.format not in {"csr", "lil"} else X
+    """Return X itself if its rows can be taken, else in a form where they can (CSR, array)."""
+    return indexable(X)[0]
 
 
 def check_same_columns(X, other, name):
@@ -76,7 +77,8 @@ def _concat_pandas(X, other):
     recast = {
         column: X[column].dtype
         for column in X.columns
-        if isinstance(X[column].dtype, pd.CategoricalDtype) and other[column].dtype != X[column].dtype
+        if isinstance(X[column].dtype, pd.CategoricalDtype)
+        and other[column].dtype != X[column].dtype
     }
     for column, dtype in recast.items():
         strange = other[column].dropna()[~other[column].dropna().isin(dtype.categories)]

@@ -18,10 +18,14 @@ def check_weights(sample_weight, n_samples):
             f"sample_weight must have shape ({n_samples},), one weight per row. "
             f"Got shape {weights.shape} instead."
         )
-    if (weights < 0).any() or not weights.any():
+    if (weights < 0).any():
         raise ValueError(
-            "sample_weight must be non-negative with at least one positive weight. "
-            f"Got {np.sum(weights < 0)} negative and {np.sum(weights > 0)} positive weights instead."
+            "sample_weight must be non-negative. "
+            f"Got {np.sum(weights < 0)} negative weights instead. Drop these rows."
+        )
+    if not weights.any():
+        raise ValueError(
+            "sample_weight must have a positive weight. Got zero for every row instead."
         )
     return weights
 

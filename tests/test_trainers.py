@@ -1,0 +1,345 @@
+"""How students are taught: copies of rows, drawn labels, and the choice among strategies."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris, make_classification
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from sklearn_distill import (
+    DistillationClassifier,
+    SampledLabels,
+    TargetRegression,
+    WeightedLabels,
+)
+from sklearn_distill.trainers import HardLabels, select_trainer
+from sklearn_distill.trainers._expansion import (
+    NEGLIGIBLE_SHARE,
+    expand,
+    row_count_settings,
+)
+from sklearn_distill.trainers._sampled_labels import systematic_counts
+
+X, y = load_iris(return_X_y=True)
+
+
+def random_targets(n_rows, n_classes, seed=0, sharpness=8.0):
+    rng = np.random.RandomState(seed)
+    logits = sharpness * rng.standard_normal((n_rows, n_classes))
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+# -- which strategy ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("student", "expected"),
+    [
+        (DecisionTreeClassifier(), WeightedLabels),
+        (make_pipeline(StandardScaler(), LogisticRegression()), WeightedLabels),
+        (Ridge(), TargetRegression),
+        (
+            make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), Ridge())),
+            TargetRegression,
+        ),
+    ],
+    ids=str,
+)
+def test_auto_takes_the_first_strategy_that_fits(student, expected):
+    assert type(select_trainer("auto", student)) is expected
+
+
+def test_auto_falls_back_to_drawn_labels_with_a_warning():
+    with pytest.warns(UserWarning, match="drawn at random .* since weighted-labels needs"):
+        trainer = select_trainer("auto", KNeighborsClassifier())
+    assert type(trainer) is SampledLabels
+    assert type(select_trainer("sampled-labels", KNeighborsClassifier())) is SampledLabels
+
+
+def test_a_student_that_cannot_learn_gets_every_reason():
+    with pytest.raises(TypeError) as error:
+        select_trainer("auto", KMeans())
+    for word in (
+        "KMeans",
+        "weighted-labels",
+        "target-regression",
+        "sampled-labels",
+        "sample_weight",
+    ):
+        assert word in str(error.value)
+
+
+def test_a_wrong_strategy_names_the_right_one():
+    with pytest.raises(TypeError, match=r"Ridge cannot learn .* Use strategy='target-regression'"):
+        select_trainer("weighted-labels", Ridge())
+
+
+def test_an_object_keeps_its_settings():
+    model = DistillationClassifier(
+        GaussianNB(), KNeighborsClassifier(), strategy=SampledLabels(n_draws=2), random_state=7
+    ).fit(X, y)
+    assert model.trainer_.n_draws == 2
+    assert model.trainer_.random_state == 7
+    assert model.strategy.random_state is None
+    assert model.get_params()["strategy__n_draws"] == 2
+
+
+# -- copies of rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("equal_copies", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 26])
+def test_copies_carry_the_weight_of_their_row(equal_copies, n_classes):
+    row_weight = np.random.RandomState(0).uniform(0, 2, 300)
+    row_weight[:5] = 0
+    target = random_targets(300, n_classes)
+    rows, labels, weights = expand(target * row_weight[:, None], equal_copies=equal_copies)
+    np.testing.assert_allclose(np.bincount(rows, weights, minlength=300), row_weight)
+    assert (weights > 0).all()
+    assert not set(rows) & set(range(5))
+    learned = np.zeros_like(target)
+    learned[rows, labels] = weights / row_weight[rows]
+    assert np.abs(learned - target)[5:].max() < n_classes * NEGLIGIBLE_SHARE
+
+
+def test_labels_of_negligible_weight_cost_no_copies():
+    target = random_targets(2000, 26)
+    rows, _, _ = expand(target, equal_copies=False)
+    assert len(rows) < 4 * 2000
+    assert (target > NEGLIGIBLE_SHARE).sum() <= len(rows) <= (target > NEGLIGIBLE_SHARE).sum() + 26
+
+
+def test_equal_copies_are_equal():
+    rows, labels, _ = expand(random_targets(500, 26), equal_copies=True)
+    counts = np.bincount(rows)
+    assert counts.min() == counts.max()
+    assert len(set(zip(rows, labels, strict=True))) == len(rows)
+
+
+def test_no_class_vanishes_among_the_copies():
+    target = np.full((50, 3), 1e-7)
+    target[:, 0] = 1 - 2e-7
+    target[7, 2] = 3e-7
+    rows, labels, _ = expand(target, equal_copies=False)
+    assert set(labels) == {0, 1, 2}
+    assert rows[labels == 2] == [7]
+
+
+@pytest.mark.parametrize(
+    ("student", "counted"),
+    [
+        (DecisionTreeClassifier(), set()),
+        (DecisionTreeClassifier(min_samples_leaf=0.1, max_depth=5), set()),
+        (DecisionTreeClassifier(min_samples_leaf=5, min_samples_split=9), {"min_samples_leaf", "min_samples_split"}),
+        (HistGradientBoostingClassifier(), {"min_samples_leaf"}),
+        (BaggingClassifier(DecisionTreeClassifier(min_samples_leaf=3), max_samples=50), {"estimator__min_samples_leaf", "max_samples"}),
+        (KNeighborsClassifier(), {"n_neighbors"}),
+        (LogisticRegression(), set()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_that_count_rows_are_known(student, counted):
+    assert set(row_count_settings(student)) == counted
+
+
+def test_the_students_own_settings_stay_and_the_fitted_ones_are_scaled():
+    student = DecisionTreeClassifier(min_samples_leaf=5)
+    model = DistillationClassifier(GaussianNB(var_smoothing=1), student, temperature=1).fit(X, y)
+    n_copies = model.student_.tree_.n_node_samples[0] / len(y)
+    assert n_copies in (2, 3)
+    assert model.student_.min_samples_leaf == 5 * n_copies
+    assert student.min_samples_leaf == model.student.min_samples_leaf == 5
+
+
+def test_balanced_class_weights_come_from_the_real_labels():
+    data, labels = make_classification(600, weights=[0.9], random_state=0)
+    student = LogisticRegression(class_weight="balanced")
+    model = DistillationClassifier(GaussianNB(), student).fit(data, labels)
+    counts = np.bincount(labels)
+    expected = {k: len(labels) / (2 * counts[k]) for k in (0, 1)}
+    assert model.student_.class_weight == pytest.approx(expected)
+    # A certain teacher is the hard-label student, balanced weights included.
+    certain = DistillationClassifier(None, student, alpha=1, temperature=1)
+    certain.fit(data, labels, teacher_output=np.eye(2)[labels])
+    plain = clone(student).fit(data, labels)
+    np.testing.assert_allclose(certain.predict_proba(data), plain.predict_proba(data), atol=1e-2)
+
+
+# -- students that stop early ---------------------------------------------------------------
+
+
+class EarlyStopper(HistGradientBoostingClassifier):
+    """Remembers the rows it was given."""
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        self.seen_ = {"train": X, "val": X_val, "val_weight": sample_weight_val}
+        return super().fit(
+            X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val
+        )
+
+
+def test_a_booster_stops_early_on_rows_it_does_not_train_on():
+    data = np.random.RandomState(0).standard_normal((400, 3))
+    labels = (data[:, 0] > 0).astype(int)
+    student = EarlyStopper(
+        early_stopping=True, max_iter=30, random_state=0, validation_fraction=0.2
+    )
+    model = DistillationClassifier(GaussianNB(), student, temperature=2).fit(data, labels)
+    train, val = (set(map(tuple, model.student_.seen_[part])) for part in ("train", "val"))
+    assert len(val) == 80
+    assert not train & val
+    assert len(train | val) == 400
+    assert model.student_.seen_["val_weight"].sum() == pytest.approx(80)
+    assert model.student_.n_iter_ <= 30
+
+
+def test_a_booster_that_would_not_stop_early_on_the_real_rows_does_not_on_the_copies():
+    data = np.random.RandomState(0).standard_normal((6000, 2))
+    labels = (data[:, 0] > 0).astype(int)
+    student = EarlyStopper(max_iter=3, random_state=0)
+    model = DistillationClassifier(GaussianNB(), student).fit(data, labels)
+    assert len(model.student_.seen_["train"]) > 10_000
+    assert model.student_.do_early_stopping_ is False
+
+
+# -- drawn labels ------------------------------------------------------------------------------
+
+
+def test_drawn_counts_are_unbiased_and_as_close_as_whole_numbers_can_be():
+    expected = 5 * random_targets(40, 4, sharpness=2)
+    draws = [systematic_counts(expected, np.random.RandomState(seed)) for seed in range(4000)]
+    assert all((np.abs(counts - expected) < 1 + 1e-6).all() for counts in draws[:50])
+    assert all((counts.sum(axis=1) == 5).all() for counts in draws[:50])
+    # Standard error of a mean of 4000 counts that vary by less than one: 0.008 at most.
+    np.testing.assert_allclose(np.mean(draws, axis=0), expected, atol=0.04)
+
+
+def test_whole_expected_counts_are_drawn_as_they_are():
+    expected = np.array([[2.0, 3.0, 0.0], [1.0, 1.0, 3.0]])
+    for seed in range(20):
+        counts = systematic_counts(expected, np.random.RandomState(seed))
+        np.testing.assert_array_equal(counts, expected)
+
+
+def test_no_class_vanishes_among_the_draws():
+    expected = np.array([[4.999, 0.0005, 0.0005], [4.998, 0.0005, 0.0015]])
+    counts = systematic_counts(expected, np.random.RandomState(0))
+    assert counts.any(axis=0).all()
+    assert counts[1, 2] == 1
+
+
+def test_nearest_neighbours_average_the_targets_of_the_real_neighbours():
+    target = np.array([[0.8, 0.2], [0.4, 0.6]])[(X[:, 0] > 5.8).astype(int)]
+    labels = (X[:, 0] > 5.8).astype(int)
+    data = X + 1e-3 * np.arange(len(X))[:, None]
+    model = DistillationClassifier(
+        None, KNeighborsClassifier(n_neighbors=7), alpha=1, temperature=1,
+        strategy=SampledLabels(n_draws=5),
+    ).fit(data, labels, teacher_output=target)  # fmt: skip
+    neighbours = KNeighborsClassifier(n_neighbors=7).fit(data, labels).kneighbors(data)[1]
+    np.testing.assert_allclose(
+        model.predict_proba(data), target[neighbours].mean(axis=1), atol=1e-12
+    )
+
+
+def test_drawn_labels_are_seeded():
+    def fit(seed):
+        return DistillationClassifier(
+            GaussianNB(var_smoothing=0.5).fit(X, y),
+            KNeighborsClassifier(),
+            strategy="sampled-labels",
+            random_state=seed,
+        ).fit(X, y).predict_proba(X)  # fmt: skip
+
+    np.testing.assert_array_equal(fit(0), fit(0))
+    assert not np.array_equal(fit(0), fit(1))
+
+
+def test_heavy_rows_get_more_drawn_copies():
+    weight = np.where(y == 0, 3.0, 1.0)
+    model = DistillationClassifier(
+        GaussianNB(), KNeighborsClassifier(), strategy=SampledLabels(4), random_state=0
+    ).fit(X, y, sample_weight=weight)
+    n_copies = model.student_.n_samples_fit_
+    assert n_copies == pytest.approx(4 * len(y), rel=0.02)
+    share = np.mean(model.student_._y == 0)
+    assert share == pytest.approx(3 / 5, abs=0.05)
+
+
+# -- regression -----------------------------------------------------------------------------------
+
+
+def test_a_regressor_of_one_output_is_wrapped_for_many_classes():
+    student = GradientBoostingRegressor(n_estimators=20, random_state=0)
+    model = DistillationClassifier(GaussianNB(), student).fit(X, y)
+    assert len(model.student_.estimators_) == 3
+    assert model.score(X, y) > 0.9
+    binary = DistillationClassifier(GaussianNB(), student).fit(X, y == 1)
+    assert isinstance(binary.student_, GradientBoostingRegressor)
+
+
+def test_temperature_changes_nothing_for_least_squares():
+    teacher = GaussianNB(var_smoothing=0.1).fit(X, y)
+    fits = [
+        DistillationClassifier(
+            teacher, DecisionTreeRegressor(max_leaf_nodes=5, random_state=0), temperature=t
+        ).fit(X, y).predict_proba(X)
+        for t in (1, 2, 8)
+    ]  # fmt: skip
+    np.testing.assert_allclose(fits[0], fits[1], atol=1e-9)
+    np.testing.assert_allclose(fits[0], fits[2], atol=1e-9)
+
+
+class WeightlessRegressor(Ridge):
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+def test_unequal_weights_need_a_student_that_takes_them():
+    model = DistillationClassifier(GaussianNB(), WeightlessRegressor())
+    model.fit(X, y, sample_weight=np.full(len(y), 2.0))
+    with pytest.raises(TypeError, match="WeightlessRegressor takes no sample_weight"):
+        model.fit(X, y, sample_weight=np.arange(1, len(y) + 1))
+
+
+def test_the_twin_of_a_regressor_clips_its_predictions():
+    trainer = HardLabels()
+    model = DistillationClassifier(None, Ridge(), alpha=0).fit(X, y)
+    proba = model.predict_proba(10 * X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert ((proba >= 0) & (proba <= 1)).all()
+    assert trainer.name == "hard-labels"
+
+
+# -- no copy of X in another type ---------------------------------------------------------------
+
+
+class DtypeStudent(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        self.dtype_ = X.dtype
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8])
+def test_the_student_sees_the_type_of_x(dtype):
+    data = X.astype(dtype)
+    teacher = ExtraTreesClassifier(5, random_state=0, min_samples_leaf=3)
+    model = DistillationClassifier(teacher, DtypeStudent()).fit(data, y, X_unlabeled=data[:9])
+    assert model.student_.dtype_ == dtype
