@@ -250,7 +250,7 @@ def test_the_scale_of_weights_changes_nothing():
 
 def test_rows_without_labels_learn_the_teacher_alone():
     teacher = GaussianNB(var_smoothing=0.1).fit(X, y)
-    extra = X + [0, 0.5, 0, 0]
+    extra = X + np.array([0, 0.5, 0, 0])
     model = DistillationClassifier(
         teacher, DecisionTreeClassifier(random_state=0), alpha=0.2, temperature=2
     ).fit(X, y, X_unlabeled=extra)
