@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import Bunch, get_tags
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_memory
 
@@ -20,9 +21,10 @@ from sklearn_distill.targets import (
     label_with_fitted,
     make_splitter,
     targets_from_output,
+    warn_if_certain,
 )
-from sklearn_distill.teachers import is_fitted, name_of
-from sklearn_distill.trainers import STRATEGIES, HardLabels, Trainer, last_step, select_trainer
+from sklearn_distill.teachers import is_fitted
+from sklearn_distill.trainers import STRATEGIES, HardLabels, Trainer, select_trainer
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
     Interval,
@@ -30,6 +32,7 @@ from sklearn_distill.utils._sklearn_private import (
     fit_context,
     routing_enabled,
 )
+from sklearn_distill.utils.kinds import is_of_kind, last_step, name_of, tags_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import check_same_columns, n_rows
 from sklearn_distill.utils.seeds import own_rng
@@ -40,7 +43,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     """What distillation of any kind of target has in common."""
 
     _parameter_constraints: dict = {
-        "teacher": [HasMethods("predict"), None],
+        "teacher": [HasMethods("fit"), HasMethods("predict"), None],
         "student": [HasMethods(["fit", "predict"])],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
@@ -142,9 +145,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _check_rows(self, X, y, sample_weight, X_unlabeled):
         if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
+            raise ValueError(f"{name_of(self)} requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
         if X_unlabeled is not None:
             check_same_columns(X, X_unlabeled, "X_unlabeled")
@@ -174,6 +175,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if fitted:
             label = memory.cache(label_with_fitted, ignore=["n_jobs"])
             log_proba = label(self.teacher, X, X_unlabeled, classes, n_jobs=self.n_jobs)
+            warn_if_certain(log_proba, name_of(self.teacher))
             return self.teacher, log_proba
         return memory.cache(fit_and_label, ignore=["n_jobs", "verbose"])(
             clone(self.teacher),
@@ -189,7 +191,14 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         )
 
     def _check_teacher_given(self, X_unlabeled, teacher_output):
-        name = type(self).__name__
+        name = name_of(self)
+        may_predict = hasattr(self.teacher, "predict") or is_of_kind(self.teacher, "classifier")
+        if self.teacher is not None and not may_predict:
+            # A stack has no predict before it is fitted, which the constraints cannot tell.
+            raise ValueError(
+                f"The 'teacher' parameter of {name} must be a classifier or None. "
+                f"Got {self.teacher!r} instead."
+            )
         if self.teacher is not None and teacher_output is not None:
             raise ValueError(
                 f"{name} got both a teacher and teacher_output. Pass teacher=None to use "
@@ -221,6 +230,12 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     def _route(self, sample_weight, fit_params):
         """Return who gets which fit parameter, by child and method."""
         if not routing_enabled():
+            keyword = weight_keyword(self.student)
+            if keyword in fit_params:
+                raise TypeError(
+                    f"{name_of(self)}.fit got {keyword}, but the weights of the student are made "
+                    "from its soft targets. Pass the weights of the rows as sample_weight=..."
+                )
             return Bunch(
                 teacher={"fit": self._weights_for_teacher(sample_weight)},
                 student={"fit": fit_params},
@@ -290,7 +305,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         teacher = params.get("teacher", self.teacher)
         if nested and is_fitted(teacher):
             raise ValueError(
-                f"Cannot set {nested} of {type(self).__name__}: its teacher {name_of(teacher)} is "
+                f"Cannot set {nested} of {name_of(self)}: its teacher {name_of(teacher)} is "
                 "already fitted and is used as it is. Pass an unfitted one, clone(teacher), to "
                 "have it fitted with these parameters."
             )
@@ -308,7 +323,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        student, *others = [_tags_of(part) for part in self._parts()]
+        student, *others = [tags_of(part) for part in self._parts()]
         for name in ("sparse", "allow_nan", "string", "categorical"):
             accepted = all(getattr(part.input_tags, name) for part in (student, *others))
             setattr(tags.input_tags, name, accepted)
@@ -339,25 +354,18 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _fitted_student(self):
         if "student_" not in vars(self):
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet")
+            raise AttributeError(f"This {name_of(self)} is not fitted yet")
         return self.student_
-
-
-def _tags_of(estimator):
-    """Return the tags of an estimator; one without any gets those of a bare BaseEstimator."""
-    try:
-        return get_tags(estimator)
-    except (AttributeError, TypeError):
-        return get_tags(BaseEstimator())
 
 
 def _without_weight_request(student):
     """Return a shallow copy whose last step requests no ``sample_weight``."""
     keyword = weight_keyword(student)
-    bare = last_step(student)
+    bare = copy.copy(last_step(student))
     if keyword is None or not hasattr(bare, "set_fit_request"):
         return student
-    return _replace_last_step(student, copy.copy(bare).set_fit_request(sample_weight=False))
+    with config_context(enable_metadata_routing=True):
+        return _replace_last_step(student, bare.set_fit_request(sample_weight=False))
 
 
 def _replace_last_step(student, bare):

@@ -9,7 +9,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill._base import BaseDistillation, _tags_of
+from sklearn_distill._base import BaseDistillation
+from sklearn_distill.utils.kinds import name_of, tags_of
 
 
 def _student_offers(method):
@@ -150,7 +151,7 @@ default="auto"
         present = classes if sample_weight is None else np.unique(y[sample_weight > 0])
         if len(present) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs rows of at least two classes with positive weight. "
+                f"{name_of(self)} needs rows of at least two classes with positive weight. "
                 f"Got one class: {present.tolist()}. Collect rows of another class."
             )
         return classes, labels
@@ -220,7 +221,7 @@ default="auto"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        parts = [_tags_of(part).classifier_tags for part in self._parts()]
+        parts = [tags_of(part).classifier_tags for part in self._parts()]
         known = [part for part in parts if part is not None]
         tags.classifier_tags.multi_class = all(part.multi_class for part in known)
         tags.classifier_tags.poor_score = any(part.poor_score for part in known)

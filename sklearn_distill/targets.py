@@ -4,6 +4,7 @@ The mathematics of targets lives here, and the stage that obtains them from a
 teacher: fit it if need be, label the training rows out-of-fold, label the rest.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,14 @@ from sklearn.utils import gen_even_slices
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_distill.teachers import (
+    PROBABILITY_FLOOR,
     align_columns,
     log_of_proba,
-    name_of,
     read_log_proba,
     refuse_missing_classes,
 )
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
+from sklearn_distill.utils.kinds import name_of
 from sklearn_distill.utils.progress import track
 from sklearn_distill.utils.rows import indexable_rows, n_rows
 
@@ -170,6 +172,19 @@ def fit_and_label(
     return fitted, np.concatenate(parts)
 
 
+def warn_if_certain(log_proba, who):
+    """Warn if every row has one class at the ceiling: there is nothing soft to learn."""
+    ceiling = -1.5 * PROBABILITY_FLOOR * log_proba.shape[1]
+    if log_proba.max(axis=1).min() > ceiling:
+        warnings.warn(
+            f"The teacher {who} is certain of every training row, so its labels are no softer "
+            "than the real ones. It may have memorised the rows it was fitted on: pass it "
+            "unfitted, clone(teacher), to have them labelled out-of-fold.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def make_splitter(cv, y, seed):
     """Return the splitter of the out-of-fold labels; whole numbers are shuffled and seeded."""
     if cv is None or isinstance(cv, int | np.integer):
@@ -194,7 +209,7 @@ def _label(teacher, X, classes, n_jobs):
 
 def _out_of_fold(teacher, X, y, classes, cv, fit_params, split_params, n_jobs, verbose):
     X = indexable_rows(X)
-    splits = list(cv.split(X, y, **split_params))
+    splits = _make_splits(cv, X, y, split_params)
     total = np.zeros((n_rows(X), len(classes)))
     times_labeled = np.zeros(n_rows(X), dtype=int)
     labels = Parallel(n_jobs=n_jobs, return_as="generator")(
@@ -217,6 +232,18 @@ def _out_of_fold(teacher, X, y, classes, cv, fit_params, split_params, n_jobs, v
             "StratifiedKFold, or cv='in-sample'."
         )
     return np.log(total / times_labeled[:, None])
+
+
+def _make_splits(cv, X, y, split_params):
+    try:
+        return list(cv.split(X, y, **split_params))
+    except ValueError as error:
+        if "groups" in str(error) and "groups" not in split_params:
+            raise ValueError(
+                f"cv={cv} needs groups. Enable metadata routing, "
+                "sklearn.set_config(enable_metadata_routing=True), and pass fit(..., groups=...)."
+            ) from error
+        raise
 
 
 def _label_fold(teacher, X, y, classes, train, test, fit_params):

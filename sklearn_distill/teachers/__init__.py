@@ -5,7 +5,6 @@ from sklearn_distill.teachers._reading import (
     align_columns,
     is_fitted,
     log_of_proba,
-    name_of,
     read_log_proba,
     refuse_missing_classes,
 )
@@ -15,7 +14,6 @@ __all__ = [
     "align_columns",
     "is_fitted",
     "log_of_proba",
-    "name_of",
     "read_log_proba",
     "refuse_missing_classes",
 ]

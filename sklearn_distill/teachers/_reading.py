@@ -9,10 +9,10 @@ import warnings
 
 import numpy as np
 from scipy.special import log_expit, log_softmax
-from sklearn.base import is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_distill.utils.kinds import is_of_kind, last_step, name_of
 from sklearn_distill.utils.rows import n_rows
 
 #: Smallest probability that a teacher is believed to mean. Forests and trees
@@ -36,11 +36,6 @@ def is_fitted(teacher):
     except (NotFittedError, TypeError):
         return False
     return True
-
-
-def name_of(teacher):
-    """Return the teacher's class name for messages."""
-    return type(teacher).__name__
 
 
 def read_log_proba(teacher, X, classes, *, may_miss_classes=False):
@@ -98,6 +93,9 @@ def align_columns(proba, known, classes, *, who, X):
     A class that ``known`` lacks gets a column of zeros (a fold that missed it);
     a class that ``classes`` lacks is taken out and the rest renormalised.
     """
+    names = np.asarray(known).tolist()
+    if len(set(names)) < len(names):
+        raise ValueError(f"{who} has a class more than once: {names}. Keep one column of each.")
     proba = check_proba(proba, n_samples=n_rows(X), n_columns=len(known), who=who)
     column = {c: j for j, c in enumerate(np.asarray(known).tolist())}
     order = [column.get(c, -1) for c in classes.tolist()]
@@ -119,11 +117,6 @@ def align_columns(proba, known, classes, *, who, X):
 
 def check_proba(proba, *, n_samples, n_columns, who):
     """Return ``proba`` as a float64 array, or raise ValueError saying what is wrong."""
-    if isinstance(proba, list):
-        raise ValueError(
-            f"{who} returned a list of {len(proba)} arrays: it is a multi-output classifier. "
-            "Pass a classifier of one target."
-        )
     proba = np.asarray(proba, dtype=np.float64)
     if proba.shape != (n_samples, n_columns):
         raise ValueError(
@@ -160,12 +153,19 @@ def log_of_proba(proba):
 
 def _known_classes(teacher, classes):
     """Return the teacher's ``classes_``; without any, columns are taken in sorted order."""
-    if is_regressor(teacher):
+    for kind in ("regressor", "clusterer"):
+        if is_of_kind(teacher, kind):
+            raise ValueError(
+                f"The teacher {name_of(teacher)} is a {kind}; a classifier is needed. Pass "
+                "probabilities computed from it as fit(..., teacher_output=P) with teacher=None."
+            )
+    known = getattr(teacher, "classes_", classes)
+    if isinstance(known, list) and np.ndim(known[0]) > 0:
         raise ValueError(
-            f"The teacher {name_of(teacher)} is a regressor; a classifier is needed. "
-            "Pass probabilities computed from it as fit(..., teacher_output=P) with teacher=None."
+            f"The teacher {name_of(teacher)} is a multi-output classifier with {len(known)} "
+            "targets. Pass a classifier of one target."
         )
-    return np.asarray(getattr(teacher, "classes_", classes))
+    return np.asarray(known)
 
 
 def _squash_decision(teacher, X, known):
@@ -176,7 +176,7 @@ def _squash_decision(teacher, X, known):
         UserWarning,
         stacklevel=3,
     )
-    if getattr(teacher, "decision_function_shape", "ovr") == "ovo" and len(known) > 2:
+    if len(known) > 2 and _decides_one_against_one(teacher):
         raise ValueError(
             f"The teacher {name_of(teacher)} has one-against-one decision values. "
             "Set decision_function_shape='ovr'."
@@ -185,6 +185,15 @@ def _squash_decision(teacher, X, known):
     if decision.ndim == 1:
         return np.exp(np.column_stack([log_expit(-decision), log_expit(decision)]))
     return np.exp(log_softmax(decision, axis=1))
+
+
+def _decides_one_against_one(teacher):
+    """Look for the setting of a support vector classifier, through what may be around it."""
+    bare = last_step(teacher)
+    inner = getattr(bare, "best_estimator_", getattr(bare, "estimator", None))
+    if inner is not None:
+        return _decides_one_against_one(inner)
+    return getattr(bare, "decision_function_shape", "ovr") == "ovo"
 
 
 def _count_votes(teacher, X, known):

@@ -5,8 +5,9 @@ import warnings
 from sklearn_distill.trainers._hard_labels import HardLabels
 from sklearn_distill.trainers._sampled_labels import SampledLabels
 from sklearn_distill.trainers._target_regression import TargetRegression
-from sklearn_distill.trainers._trainer import Trainer, last_step
+from sklearn_distill.trainers._trainer import Trainer
 from sklearn_distill.trainers._weighted_labels import WeightedLabels
+from sklearn_distill.utils.kinds import last_step, name_of
 
 __all__ = [
     "STRATEGIES",
@@ -15,7 +16,6 @@ __all__ = [
     "TargetRegression",
     "Trainer",
     "WeightedLabels",
-    "last_step",
     "select_trainer",
 ]
 
@@ -62,7 +62,7 @@ def select_trainer(strategy, student):
 def _warn_of_last_resort(trainer, bare, objections):
     if isinstance(trainer, SampledLabels):
         warnings.warn(
-            f"{type(bare).__name__} learns from labels drawn at random from the soft targets, "
+            f"{name_of(bare)} learns from labels drawn at random from the soft targets, "
             f"since weighted-labels {objections['weighted-labels']}. Set "
             "strategy='sampled-labels' to accept this silently, or use a student that takes "
             "sample_weight.",
@@ -83,4 +83,4 @@ def _cannot_learn(bare, objections):
         if others
         else "Use a classifier that takes sample_weight, or a regressor."
     )
-    return f"{type(bare).__name__} cannot learn soft targets: {reasons}. {remedy}"
+    return f"{name_of(bare)} cannot learn soft targets: {reasons}. {remedy}"

@@ -1,10 +1,10 @@
 """The same student without a teacher: what ``alpha=0`` trains."""
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
 
 from sklearn_distill.trainers._target_regression import fit_regressor
 from sklearn_distill.trainers._trainer import ClassifierTrainer, fit_bare, weight_argument
+from sklearn_distill.utils.kinds import is_of_kind
 
 
 class HardLabels(ClassifierTrainer):
@@ -19,13 +19,13 @@ class HardLabels(ClassifierTrainer):
 
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
-        if not is_classifier(student) and not is_regressor(student):
+        if not is_of_kind(student, "classifier") and not is_of_kind(student, "regressor"):
             return "needs a classifier or a regressor"
         return super().objection(student)
 
     def teach(self, student, X, X_unlabeled, targets, fit_params):
         """Fit the bare student on the labelled rows and return it."""
-        if is_regressor(student):
+        if is_of_kind(student, "regressor"):
             indicators = targets.one_hot()
             Z = indicators[:, 1] if indicators.shape[1] == 2 else indicators
             return fit_regressor(student, X, None, Z, targets.sample_weight, fit_params)
@@ -34,13 +34,13 @@ class HardLabels(ClassifierTrainer):
 
     def predict(self, student, X, classes):
         """Return the predicted labels."""
-        if is_regressor(student):
+        if is_of_kind(student, "regressor"):
             return classes[self.predict_proba(student, X, 1).argmax(axis=1)]
         return super().predict(student, X, classes)
 
     def predict_proba(self, student, X, temperature):
         """Return the student's probabilities."""
-        if not is_regressor(student):
+        if not is_of_kind(student, "regressor"):
             return super().predict_proba(student, X, temperature)
         share = np.clip(student.predict(X), 0, 1)
         if share.ndim == 1 or share.shape[1] == 1:
@@ -51,7 +51,7 @@ class HardLabels(ClassifierTrainer):
 
     def decision_function(self, student, X, temperature):
         """Return the student's decision values; a regressor's are centred on the boundary."""
-        if not is_regressor(student):
+        if not is_of_kind(student, "regressor"):
             return super().decision_function(student, X, temperature)
         indicators = np.asarray(student.predict(X), dtype=np.float64)
         if indicators.ndim == 1 or indicators.shape[1] == 1:
@@ -60,4 +60,4 @@ class HardLabels(ClassifierTrainer):
 
     def offers(self, student, method):
         """Tell whether the student has ``method``; a regressor gives everything."""
-        return is_regressor(student) or super().offers(student, method)
+        return is_of_kind(student, "regressor") or super().offers(student, method)

@@ -3,7 +3,6 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import is_classifier
 
 from sklearn_distill.trainers._expansion import (
     objection_to_copies,
@@ -12,6 +11,7 @@ from sklearn_distill.trainers._expansion import (
     take_copies,
 )
 from sklearn_distill.trainers._trainer import ClassifierTrainer, fit_bare
+from sklearn_distill.utils.kinds import is_of_kind
 from sklearn_distill.utils.seeds import own_rng
 
 
@@ -67,7 +67,7 @@ class SampledLabels(ClassifierTrainer):
 
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
-        if not is_classifier(student):
+        if not is_of_kind(student, "classifier"):
             return "needs a classifier"
         return super().objection(student) or objection_to_copies(student)
 

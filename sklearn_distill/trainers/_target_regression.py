@@ -2,12 +2,11 @@
 
 import numpy as np
 from scipy.special import log_expit, log_softmax
-from sklearn.base import is_regressor
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import get_tags
 
 from sklearn_distill.trainers._expansion import take_copies
 from sklearn_distill.trainers._trainer import Trainer, fit_bare, weight_argument
+from sklearn_distill.utils.kinds import is_of_kind, tags_of
 
 
 class TargetRegression(Trainer):
@@ -50,7 +49,9 @@ class TargetRegression(Trainer):
 
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
-        return super().objection(student) if is_regressor(student) else "needs a regressor"
+        return (
+            super().objection(student) if is_of_kind(student, "regressor") else "needs a regressor"
+        )
 
     def teach(self, student, X, X_unlabeled, targets, fit_params):
         """Fit the bare student on log-odds and return it, wrapped if there are several outputs."""
@@ -85,7 +86,7 @@ class TargetRegression(Trainer):
 
 def fit_regressor(student, X, X_unlabeled, Z, row_weight, fit_params):
     """Fit a regressor of one or several outputs on the rows of X and X_unlabeled."""
-    if Z.ndim == 2 and not get_tags(student).target_tags.multi_output:
+    if Z.ndim == 2 and not tags_of(student).target_tags.multi_output:
         student = MultiOutputRegressor(student)
     if X_unlabeled is not None:
         X, fit_params = take_copies(X, X_unlabeled, np.arange(len(Z)), fit_params)

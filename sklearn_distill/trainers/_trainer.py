@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn import config_context
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -12,6 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.targets import untemper
 from sklearn_distill.utils._sklearn_private import routing_enabled
+from sklearn_distill.utils.kinds import name_of
 from sklearn_distill.utils.rows import n_rows
 
 
@@ -81,7 +82,7 @@ class Trainer(BaseEstimator, ABC):
         student : estimator
         """
         if not isinstance(student, Pipeline):
-            return self.teach(student, X, X_unlabeled, targets, fit_params)
+            return self.teach(student, X, X_unlabeled, targets, _without_weights(fit_params))
         name, last = student.steps[-1]
         head_params, last_params = _split_fit_params(student, fit_params)
         if len(student.steps) > 1:
@@ -114,13 +115,6 @@ class ClassifierTrainer(Trainer):
         return hasattr(student, {"predict_log_proba": "predict_proba"}.get(method, method))
 
 
-def last_step(student):
-    """Return the bare student: the last step of a (nested) Pipeline, or the student."""
-    while isinstance(student, Pipeline):
-        student = student.steps[-1][1]
-    return student
-
-
 def accepts_weights(student):
     """Tell whether the bare student's ``fit`` takes ``sample_weight``."""
     return has_fit_parameter(student, "sample_weight")
@@ -140,7 +134,7 @@ def weight_argument(student, sample_weight):
         if np.ptp(sample_weight) == 0:
             return {}
         raise TypeError(
-            f"{type(student).__name__} takes no sample_weight in fit, and the given weights are "
+            f"{name_of(student)} takes no sample_weight in fit, and the given weights are "
             "not all equal. Leave sample_weight out, or use a student that takes it."
         )
     return {"sample_weight": sample_weight}
@@ -156,9 +150,9 @@ def fit_bare(student, X, y, **params):
         return student.fit(X, y, **params)
 
 
-def is_regression_student(student):
-    """Tell whether the student (or the last step of a Pipeline) is a regressor."""
-    return is_regressor(last_step(student))
+def _without_weights(fit_params):
+    """Leave out the row weights, which other steps requested: the student's are made here."""
+    return {key: value for key, value in fit_params.items() if key != "sample_weight"}
 
 
 def _split_fit_params(pipeline, fit_params):

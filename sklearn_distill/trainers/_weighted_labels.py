@@ -1,7 +1,6 @@
 """Each row once per class, with its target as weight."""
 
 import numpy as np
-from sklearn.base import is_classifier
 
 from sklearn_distill.trainers._expansion import (
     expand,
@@ -13,6 +12,7 @@ from sklearn_distill.trainers._expansion import (
     take_copies,
 )
 from sklearn_distill.trainers._trainer import ClassifierTrainer, accepts_weights, fit_bare
+from sklearn_distill.utils.kinds import is_of_kind
 
 
 class WeightedLabels(ClassifierTrainer):
@@ -61,7 +61,7 @@ class WeightedLabels(ClassifierTrainer):
 
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
-        if not is_classifier(student) or not accepts_weights(student):
+        if not is_of_kind(student, "classifier") or not accepts_weights(student):
             return "needs a classifier with `sample_weight` in fit"
         return super().objection(student) or objection_to_copies(student)
 
@@ -71,7 +71,9 @@ class WeightedLabels(ClassifierTrainer):
         row_weight = targets.row_weight()
         if row_weight is not None:
             weights = weights * row_weight[:, None]
-        held_out = held_out_rows(student, targets)
+        held_out = np.empty(0, dtype=int)
+        if "X_val" not in fit_params:
+            held_out = held_out_rows(student, targets)
         training = np.delete(np.arange(len(weights)), held_out)
         equal_copies = bool(row_count_settings(student))
         rows, labels, sample_weight = expand(weights[training], equal_copies=equal_copies)

@@ -43,6 +43,7 @@ def stack_rows(X, other):
     """Rows of ``X``, then rows of ``other`` (None adds nothing), in X's container."""
     if other is None:
         return X
+    other = _in_precision_of(X, other)
     if sparse.issparse(X):
         return sparse.vstack([X, other], format="csr")
     kind = _container(X)
@@ -69,16 +70,29 @@ def _container(X):
     return type(X).__name__
 
 
+def _in_precision_of(X, other):
+    """Cast floats of another width, which would otherwise widen the whole of X."""
+    ours, theirs = getattr(X, "dtype", None), getattr(other, "dtype", None)
+    if getattr(ours, "kind", "") == getattr(theirs, "kind", "") == "f" and ours != theirs:
+        return other.astype(ours)
+    return other
+
+
 def _concat_pandas(X, other):
     import pandas as pd
 
-    # Concatenating two categorical columns with different categories would
-    # give a column of objects that no student expects.
+    # Concatenating categorical columns with different categories would give a column of objects
+    # that no student expects.
     recast = {
         column: X[column].dtype
         for column in X.columns
         if isinstance(X[column].dtype, pd.CategoricalDtype)
         and other[column].dtype != X[column].dtype
+    }
+    narrow = {
+        column: X[column].dtype
+        for column in X.columns
+        if _in_precision_of(X[column], other[column]) is not other[column]
     }
     for column, dtype in recast.items():
         strange = other[column].dropna()[~other[column].dropna().isin(dtype.categories)]
@@ -88,7 +102,7 @@ def _concat_pandas(X, other):
                 f"{_short(sorted(map(str, strange.unique())))}. Add them to the dtype of both "
                 "frames, or drop these rows."
             )
-    return pd.concat([X, other.astype(recast)], ignore_index=True)
+    return pd.concat([X, other.astype(recast | narrow)], ignore_index=True)
 
 
 def _short(names, most=8):
