@@ -1,0 +1,389 @@
+"""From any teacher's output to log-probabilities in the order of the student's classes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.special import expit, log_softmax, softmax
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from sklearn_distill import DistillationClassifier
+from sklearn_distill.teachers import (
+    PROBABILITY_FLOOR,
+    align_columns,
+    is_fitted,
+    log_of_proba,
+    read_log_proba,
+    refuse_missing_classes,
+)
+from sklearn_distill.teachers._reading import (
+    FOREIGN_MASS_TOLERANCE,
+    ROW_SUM_TOLERANCE,
+    check_proba,
+)
+from tests.stubs import (
+    Calls,
+    CentroidClassifier,
+    DecisionTeacher,
+    PredictTeacher,
+    RecordingClassifier,
+    ScrambledTeacher,
+    StrangerTeacher,
+)
+
+X, y = (part[::5] for part in load_iris(return_X_y=True))
+CLASSES = np.arange(3)
+TWO = y > 0
+
+
+def floored(proba):
+    proba = np.maximum(proba, PROBABILITY_FLOOR)
+    return np.log(proba / proba.sum(axis=1, keepdims=True))
+
+
+def read(teacher, classes=CLASSES, rows=X, **options):
+    return read_log_proba(teacher, rows, np.asarray(classes), **options)
+
+
+# -- probabilities ----------------------------------------------------------------
+
+
+def test_log_probabilities_are_floored_and_normalised():
+    teacher = CentroidClassifier().fit(X, y)
+    log_proba = read(teacher)
+    np.testing.assert_allclose(log_proba, floored(teacher.predict_proba(X)), rtol=1e-14)
+    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-14)
+    assert log_proba.dtype == np.float64
+
+
+def test_exact_zeros_become_the_floor():
+    proba = np.array([[1.0, 0, 0], [0.5, 0.5, 0]])
+    expected = [
+        np.array([1, PROBABILITY_FLOOR, PROBABILITY_FLOOR]) / (1 + 2 * PROBABILITY_FLOOR),
+        np.array([0.5, 0.5, PROBABILITY_FLOOR]) / (1 + PROBABILITY_FLOOR),
+    ]
+    np.testing.assert_allclose(np.exp(log_of_proba(proba)), expected, rtol=1e-14)
+    np.testing.assert_array_equal(proba, [[1.0, 0, 0], [0.5, 0.5, 0]])  # not in place
+
+
+def test_probabilities_above_the_floor_are_taken_at_their_word():
+    proba = np.array([[0.9, 0.09, 0.01], [0.4, 0.3, 0.3]])
+    np.testing.assert_allclose(log_of_proba(proba), np.log(proba), rtol=1e-14)
+
+
+def test_a_teacher_is_asked_once_and_with_the_rows_themselves():
+    calls = Calls()
+    teacher = RecordingClassifier(calls).fit(X, y)
+    read(teacher)
+    (call,) = calls.of("predict_proba")
+    assert call["X"] is X
+
+
+def test_scrambled_columns_are_put_in_the_order_of_the_classes():
+    np.testing.assert_allclose(
+        read(ScrambledTeacher().fit(X, y)), read(CentroidClassifier().fit(X, y)), rtol=1e-14
+    )
+
+
+def test_the_order_of_string_labels_is_that_of_the_names():
+    names = np.array(["zebra", "ant", "mole"])
+    teacher = CentroidClassifier().fit(X, names[y])
+    log_proba = read(teacher, np.unique(names))
+    expected = read(CentroidClassifier().fit(X, y))[:, [1, 2, 0]]
+    np.testing.assert_allclose(log_proba, expected, atol=1e-14)
+
+
+def test_labels_are_compared_by_value_not_by_type():
+    teacher = CentroidClassifier().fit(X, y.astype(float))
+    np.testing.assert_array_equal(read(teacher), read(CentroidClassifier().fit(X, y)))
+    as_bool = CentroidClassifier().fit(X, TWO)
+    as_int = CentroidClassifier().fit(X, TWO.astype(int))
+    np.testing.assert_array_equal(read(as_bool, [0, 1]), read(as_int, [False, True]))
+    as_object = CentroidClassifier().fit(X, np.where(TWO, "b", "a").astype(object))
+    as_string = CentroidClassifier().fit(X, np.where(TWO, "b", "a"))
+    np.testing.assert_array_equal(read(as_object, ["a", "b"]), read(as_string, ["a", "b"]))
+
+
+def test_a_data_frame_of_probabilities_is_read():
+    class FrameTeacher(CentroidClassifier):
+        def predict_proba(self, X):
+            return pd.DataFrame(super().predict_proba(X), columns=["p", "q", "r"])
+
+    expected = read(CentroidClassifier().fit(X, y))
+    np.testing.assert_array_equal(read(FrameTeacher().fit(X, y)), expected)
+
+
+def test_single_precision_probabilities_are_read_within_tolerance():
+    class SingleTeacher(CentroidClassifier):
+        def predict_proba(self, X):
+            return super().predict_proba(X).astype(np.float32)
+
+    log_proba = read(SingleTeacher().fit(X, y))
+    assert log_proba.dtype == np.float64
+    np.testing.assert_allclose(log_proba, read(CentroidClassifier().fit(X, y)), rtol=1e-5)
+
+
+def test_rows_may_miss_one_by_the_tolerance_and_no_more():
+    proba = np.array([[0.5, 0.5]])
+    options = {"n_samples": 1, "n_columns": 2, "who": "It"}
+    check_proba(proba * (1 + 0.9 * ROW_SUM_TOLERANCE), **options)
+    for factor in (1 + 1.1 * ROW_SUM_TOLERANCE, 1 - 1.1 * ROW_SUM_TOLERANCE):
+        with pytest.raises(ValueError, match=r"It returned .* not sum to one for 1 of 1"):
+            check_proba(proba * factor, **options)
+
+
+def test_the_readers_leave_the_given_array_alone():
+    proba = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    proba.flags.writeable = False
+    for known in ([0, 1, 2], [2, 1, 0]):
+        aligned = align_columns(proba, np.array(known), CLASSES, who="It", X=proba)
+        log_of_proba(aligned)
+
+
+@pytest.mark.parametrize("Y", [np.c_[y, y], np.c_[y, TWO]], ids=["same classes", "different"])
+def test_a_multi_output_teacher_is_refused(Y):
+    with pytest.raises(
+        ValueError, match=r"DecisionTreeClassifier .*multi-output.*Pass a classifier"
+    ):
+        read(DecisionTreeClassifier(max_depth=2).fit(X, Y))
+
+
+# -- classes that one side does not have -----------------------------------------
+
+
+def test_a_class_the_teacher_does_not_know_is_refused():
+    teacher = CentroidClassifier().fit(X[y < 2], y[y < 2])
+    with pytest.raises(
+        ValueError, match=r"The teacher does not know the classes \[2\] found in y"
+    ):
+        read(teacher)
+    with pytest.raises(
+        ValueError, match=r"It does not know the classes \['c'\].*Refit it.*or drop"
+    ):
+        refuse_missing_classes(["a", "b"], np.array(["a", "b", "c"]), who="It")
+
+
+def test_a_fold_that_missed_a_class_gives_it_the_floor():
+    teacher = CentroidClassifier().fit(X[y != 1], y[y != 1])
+    log_proba = read(teacher, may_miss_classes=True)
+    proba = teacher.predict_proba(X)
+    expected = floored(np.column_stack([proba[:, 0], np.zeros(len(X)), proba[:, 1]]))
+    np.testing.assert_allclose(log_proba, expected, rtol=1e-14)
+
+
+def test_a_class_that_y_lacks_is_taken_out_and_the_rest_renormalised():
+    teacher = CentroidClassifier().fit(X, y)
+    rows = X[y == 0]  # far from class 2
+    proba = teacher.predict_proba(rows)
+    assert proba[:, 2].mean() < FOREIGN_MASS_TOLERANCE
+    expected = floored(proba[:, :2] / proba[:, :2].sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(read(teacher, [0, 1], rows), expected, rtol=1e-6)
+
+
+def test_much_probability_on_classes_that_y_lacks_is_spoken_of():
+    teacher = CentroidClassifier().fit(X, y)
+    with pytest.warns(
+        UserWarning, match=r"% of its probability to the classes \[2\], which y does"
+    ):
+        log_proba = read(teacher, [0, 1], X[y == 2])
+    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-14)
+
+
+def test_a_row_that_is_all_of_a_foreign_class_knows_nothing():
+    proba = np.array([[0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
+    with pytest.warns(
+        UserWarning, match=r"It gives 50.0% of its probability to the classes \[2\]"
+    ):
+        aligned = align_columns(proba, CLASSES, np.arange(2), who="It", X=proba)
+    np.testing.assert_allclose(np.exp(log_of_proba(aligned)), [[0.5, 0.5], [0.2, 0.8]], rtol=1e-12)
+
+
+def test_columns_of_a_teacher_without_classes_are_in_sorted_order():
+    class Anonymous(BaseEstimator):
+        def __init__(self):
+            self.fitted_ = True
+
+        def fit(self, X, y):
+            return self
+
+        def predict_proba(self, X):
+            return np.tile([0.2, 0.3, 0.5], (len(X), 1))
+
+    np.testing.assert_allclose(np.exp(read(Anonymous(), ["a", "b", "c"])[0]), [0.2, 0.3, 0.5])
+
+
+# -- decision_function and predict ------------------------------------------------
+
+
+def test_two_class_decisions_are_read_through_a_sigmoid():
+    teacher = LinearSVC(random_state=0).fit(X, TWO)
+    with pytest.warns(UserWarning, match=r"LinearSVC has no predict_proba.*sigmoid.*Calibrated"):
+        log_proba = read(teacher, [False, True])
+    p = expit(teacher.decision_function(X))
+    np.testing.assert_allclose(log_proba, floored(np.column_stack([1 - p, p])), rtol=1e-9)
+
+
+def test_decisions_of_several_classes_are_read_through_softmax():
+    teacher = DecisionTeacher().fit(X, y)
+    with pytest.warns(UserWarning, match="DecisionTeacher has no predict_proba"):
+        log_proba = read(teacher)
+    np.testing.assert_allclose(log_proba, read(CentroidClassifier().fit(X, y)), rtol=1e-9)
+    expected = floored(np.exp(log_softmax(teacher.decision_function(X), axis=1)))
+    np.testing.assert_allclose(log_proba, expected, rtol=1e-14)
+
+
+def test_logits_of_a_logistic_regression_are_its_probabilities():
+    teacher = LogisticRegression().fit(X, y)
+    np.testing.assert_allclose(
+        read(teacher), floored(softmax(teacher.decision_function(X), axis=1)), rtol=1e-12
+    )
+
+
+ONE_AGAINST_ONE = SVC(decision_function_shape="ovo")
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        ONE_AGAINST_ONE,
+        make_pipeline(StandardScaler(), ONE_AGAINST_ONE),
+        GridSearchCV(ONE_AGAINST_ONE, {"C": [1.0]}, cv=2),
+        FrozenEstimator(clone(ONE_AGAINST_ONE).fit(X, y)),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+@pytest.mark.filterwarnings("ignore:The teacher .* has no predict_proba")
+def test_one_against_one_decisions_are_refused(teacher):
+    """With three classes there are three pairs as well: the shape does not tell."""
+    teacher = teacher.fit(X, y)
+    assert teacher.decision_function(X).shape == (len(X), 3)
+    with pytest.raises(ValueError, match=r"one-against-one.*decision_function_shape='ovr'"):
+        read(teacher)
+
+
+@pytest.mark.filterwarnings("ignore:The teacher .* has no predict_proba")
+def test_one_against_the_rest_of_a_wrapper_is_read_whatever_is_inside():
+    teacher = OneVsRestClassifier(ONE_AGAINST_ONE).fit(X, y)
+    expected = floored(softmax(teacher.decision_function(X), axis=1))
+    np.testing.assert_allclose(read(teacher), expected, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:The teacher SVC has no predict_proba")
+def test_of_two_classes_one_against_one_is_the_same():
+    one, rest = (SVC(decision_function_shape=s).fit(X, TWO) for s in ("ovo", "ovr"))
+    np.testing.assert_array_equal(read(one, [False, True]), read(rest, [False, True]))
+
+
+def test_votes_are_read_as_certain():
+    teacher = PredictTeacher().fit(X, y)
+    with pytest.warns(
+        UserWarning, match=r"PredictTeacher has only predict.*Better: a teacher with"
+    ):
+        log_proba = read(teacher)
+    np.testing.assert_allclose(log_proba, floored(np.eye(3)[teacher.predict(X)]), rtol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore:The teacher StrangerTeacher has only predict")
+def test_a_vote_for_no_class_is_refused():
+    with pytest.raises(ValueError, match=r"StrangerTeacher predicted labels .* for 1 of 30 rows"):
+        read(StrangerTeacher().fit(X, y))
+
+
+@pytest.mark.filterwarnings("ignore:The teacher KMeans has only predict")
+def test_cluster_numbers_are_not_taken_for_labels():
+    teacher = KMeans(n_clusters=3, n_init=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"KMeans.* classifier"):
+        read(teacher)
+
+
+def test_a_regressor_is_refused():
+    with pytest.raises(
+        ValueError, match="LinearRegression is a regressor; a classifier is needed"
+    ):
+        read(LinearRegression().fit(X, y))
+
+
+# -- the rows ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [X.tolist(), sparse.csr_array(X), pd.DataFrame(X), X.astype(np.float32)],
+    ids=["list", "sparse", "frame", "float32"],
+)
+def test_rows_of_any_kind_are_counted(rows):
+    teacher = LogisticRegression().fit(X, y)
+    np.testing.assert_allclose(read(teacher, rows=rows), read(teacher), rtol=1e-5)
+
+
+# -- fitted or not ----------------------------------------------------------------
+
+
+def test_what_is_used_as_it_is():
+    tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
+    for fitted in (
+        tree,
+        FrozenEstimator(tree),
+        make_pipeline(StandardScaler(), clone(tree)).fit(X, y),
+        make_pipeline(FunctionTransformer(), tree),
+        GridSearchCV(tree, {"max_depth": [2]}, cv=2).fit(X, y),
+        DistillationClassifier(tree, tree).fit(X, y),
+    ):
+        assert is_fitted(fitted), fitted
+
+
+def test_what_is_fitted_first():
+    tree = DecisionTreeClassifier()
+    for unfitted in (
+        None,
+        tree,
+        DecisionTreeClassifier,
+        clone(DecisionTreeClassifier().fit(X, y)),
+        FrozenEstimator(tree),
+        make_pipeline(StandardScaler(), tree),
+        make_pipeline(StandardScaler().fit(X), tree),
+        GridSearchCV(tree, {"max_depth": [2]}),
+        DistillationClassifier(DecisionTreeClassifier().fit(X, y), tree),
+    ):
+        assert not is_fitted(unfitted), unfitted
+
+
+class Untagged:
+    """A fitted classifier of another library: no tags, no parameters."""
+
+    def fit(self, X, y):
+        self.inner_ = CentroidClassifier().fit(X, y)
+        self.classes_ = self.inner_.classes_
+        return self
+
+    def predict(self, X):
+        return self.inner_.predict(X)
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(X)
+
+
+def test_a_fitted_classifier_without_tags_is_a_teacher():
+    teacher = Untagged().fit(X, y)
+    assert is_fitted(teacher)
+    np.testing.assert_array_equal(read(teacher), read(teacher.inner_))
+    model = DistillationClassifier(teacher, DecisionTreeClassifier(max_depth=2)).fit(X, y)
+    assert model.teacher_ is teacher
+
+
+def test_an_unfitted_stack_is_a_teacher():
+    """Before it is fitted, scikit-learn's stack says that it has no ``predict``."""
+    stack = StackingClassifier([("centroid", CentroidClassifier())], cv=2)
+    model = DistillationClassifier(stack, DecisionTreeClassifier(max_depth=2), cv=2).fit(X, y)
+    assert isinstance(model.teacher_, StackingClassifier)
