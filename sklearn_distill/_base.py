@@ -175,7 +175,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if fitted:
             label = memory.cache(label_with_fitted, ignore=["n_jobs"])
             log_proba = label(self.teacher, X, X_unlabeled, classes, n_jobs=self.n_jobs)
-            warn_if_certain(log_proba, name_of(self.teacher))
+            if hasattr(self.teacher, "predict_proba"):
+                warn_if_certain(log_proba[: len(y)], name_of(self.teacher))
             return self.teacher, log_proba
         return memory.cache(fit_and_label, ignore=["n_jobs", "verbose"])(
             clone(self.teacher),

@@ -97,7 +97,7 @@ default="auto"
         What ``predict_proba`` undoes: ``temperature``, or 1 if ``alpha=0``.
     n_features_in_ : int
         Number of features seen during ``fit``. Only if the student has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features. Only if the student has it.
 
     See Also

@@ -135,9 +135,10 @@ def targets_from_output(teacher_output, X, classes):
     per class, in sorted order.
     """
     known = np.asarray(getattr(teacher_output, "columns", classes))
-    who = "teacher_output"
-    refuse_missing_classes(known, classes, who=who)
-    return log_of_proba(align_columns(teacher_output, known, classes, who=who, X=X))
+    refuse_missing_classes(known, classes, who="teacher_output")
+    return log_of_proba(
+        align_columns(teacher_output, known, classes, who="teacher_output has", X=X)
+    )
 
 
 def label_with_fitted(teacher, X, X_unlabeled, classes, *, n_jobs=None):
@@ -173,7 +174,14 @@ def fit_and_label(
 
 
 def warn_if_certain(log_proba, who):
-    """Warn if every row has one class at the ceiling: there is nothing soft to learn."""
+    """Warn if every row has one class at the ceiling: there is nothing soft to learn.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_labeled, n_classes)
+    who : str
+        The teacher's name.
+    """
     ceiling = -1.5 * PROBABILITY_FLOOR * log_proba.shape[1]
     if log_proba.max(axis=1).min() > ceiling:
         warnings.warn(

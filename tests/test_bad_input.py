@@ -135,7 +135,7 @@ def test_a_predicted_label_outside_the_classes_is_refused():
 
 @pytest.mark.parametrize("teacher", [LinearRegression(), LinearRegression().fit(X, y)])
 def test_a_regressor_is_no_teacher_of_classes(teacher):
-    match = "teacher LinearRegression is a regressor; a classifier is needed.*teacher_output=P"
+    match = "teacher LinearRegression must be a classifier. Got a regressor.*teacher_output=P"
     assert_refuses(ValueError, match, params={"teacher": teacher})
 
 

@@ -136,7 +136,7 @@ def test_single_precision_probabilities_are_read_within_tolerance():
 
 def test_rows_may_miss_one_by_the_tolerance_and_no_more():
     proba = np.array([[0.5, 0.5]])
-    options = {"n_samples": 1, "n_columns": 2, "who": "It"}
+    options = {"n_samples": 1, "n_columns": 2, "who": "It returned"}
     check_proba(proba * (1 + 0.9 * ROW_SUM_TOLERANCE), **options)
     for factor in (1 + 1.1 * ROW_SUM_TOLERANCE, 1 - 1.1 * ROW_SUM_TOLERANCE):
         with pytest.raises(ValueError, match=r"It returned .* not sum to one for 1 of 1"):
@@ -147,7 +147,7 @@ def test_the_readers_leave_the_given_array_alone():
     proba = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     proba.flags.writeable = False
     for known in ([0, 1, 2], [2, 1, 0]):
-        aligned = align_columns(proba, np.array(known), CLASSES, who="It", X=proba)
+        aligned = align_columns(proba, np.array(known), CLASSES, who="It returned", X=proba)
         log_of_proba(aligned)
 
 
@@ -194,7 +194,7 @@ def test_a_class_that_y_lacks_is_taken_out_and_the_rest_renormalised():
 def test_much_probability_on_classes_that_y_lacks_is_spoken_of():
     teacher = CentroidClassifier().fit(X, y)
     with pytest.warns(
-        UserWarning, match=r"% of its probability to the classes \[2\], which y does"
+        UserWarning, match=r"% of the probability on the classes \[2\], which y does"
     ):
         log_proba = read(teacher, [0, 1], X[y == 2])
     np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-14)
@@ -203,9 +203,9 @@ def test_much_probability_on_classes_that_y_lacks_is_spoken_of():
 def test_a_row_that_is_all_of_a_foreign_class_knows_nothing():
     proba = np.array([[0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
     with pytest.warns(
-        UserWarning, match=r"It gives 50.0% of its probability to the classes \[2\]"
+        UserWarning, match=r"It returned 50.0% of the probability on the classes \[2\]"
     ):
-        aligned = align_columns(proba, CLASSES, np.arange(2), who="It", X=proba)
+        aligned = align_columns(proba, CLASSES, np.arange(2), who="It returned", X=proba)
     np.testing.assert_allclose(np.exp(log_of_proba(aligned)), [[0.5, 0.5], [0.2, 0.8]], rtol=1e-12)
 
 
@@ -308,9 +308,7 @@ def test_cluster_numbers_are_not_taken_for_labels():
 
 
 def test_a_regressor_is_refused():
-    with pytest.raises(
-        ValueError, match="LinearRegression is a regressor; a classifier is needed"
-    ):
+    with pytest.raises(ValueError, match="LinearRegression must be a classifier. Got a regressor"):
         read(LinearRegression().fit(X, y))
 
 

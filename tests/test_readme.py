@@ -15,9 +15,7 @@ def test_the_example_prints_what_the_readme_says(code, printed, capsys):
     said = capsys.readouterr().out
     number = r"-?\d+\.\d+"
     assert re.sub(number, "#", said).split() == re.sub(number, "#", printed).split()
-    found, expected = (
-        [float(x) for x in re.findall(number, text)] for text in (said, printed)
-    )
+    found, expected = ([float(x) for x in re.findall(number, text)] for text in (said, printed))
     # Other versions of scikit-learn grow slightly other trees.
     assert found == pytest.approx(expected, abs=0.02)
 

@@ -23,6 +23,9 @@ PROBABILITY_FLOOR = 1e-4
 #: A row of probabilities may miss one by this much (float32 boosters do).
 ROW_SUM_TOLERANCE = 1e-3
 
+#: What rounding may leave below zero.
+NEGATIVE_TOLERANCE = 1e-9
+
 #: Mean probability on classes that y does not have, above which we speak up.
 FOREIGN_MASS_TOLERANCE = 0.01
 
@@ -35,6 +38,9 @@ def is_fitted(teacher):
         check_is_fitted(teacher)
     except (NotFittedError, TypeError):
         return False
+    except AttributeError:
+        # A foreign estimator without tags: scikit-learn's own sign is a trailing underscore.
+        return any(name.endswith("_") and not name.startswith("__") for name in vars(teacher))
     return True
 
 
@@ -64,7 +70,7 @@ def read_log_proba(teacher, X, classes, *, may_miss_classes=False):
     ValueError
         If the output is no probability of these classes for these rows.
     """
-    who = f"The teacher {name_of(teacher)}"
+    who = f"The teacher {name_of(teacher)} returned"
     known = _known_classes(teacher, classes)
     if not may_miss_classes:
         refuse_missing_classes(known, classes, who="The teacher")
@@ -95,7 +101,7 @@ def align_columns(proba, known, classes, *, who, X):
     """
     names = np.asarray(known).tolist()
     if len(set(names)) < len(names):
-        raise ValueError(f"{who} has a class more than once: {names}. Keep one column of each.")
+        raise ValueError(f"{who} a class more than once: {names}. Keep one column of each.")
     proba = check_proba(proba, n_samples=n_rows(X), n_columns=len(known), who=who)
     column = {c: j for j, c in enumerate(np.asarray(known).tolist())}
     order = [column.get(c, -1) for c in classes.tolist()]
@@ -106,7 +112,7 @@ def align_columns(proba, known, classes, *, who, X):
     if foreign.mean() > FOREIGN_MASS_TOLERANCE:
         extra = [c for c in column if c not in set(classes.tolist())]
         warnings.warn(
-            f"{who} gives {foreign.mean():.1%} of its probability to the classes {extra}, "
+            f"{who} {foreign.mean():.1%} of the probability on the classes {extra}, "
             "which y does not have. They are left out and the rest is renormalised. "
             "Train on rows with these classes if the student must know them.",
             UserWarning,
@@ -120,25 +126,25 @@ def check_proba(proba, *, n_samples, n_columns, who):
     proba = np.asarray(proba, dtype=np.float64)
     if proba.shape != (n_samples, n_columns):
         raise ValueError(
-            f"{who} returned probabilities of shape {proba.shape}; expected "
+            f"{who} probabilities of shape {proba.shape}; expected "
             f"{(n_samples, n_columns)}: one row per sample and one column per class."
         )
     rows = ~np.isfinite(proba).all(axis=1)
     if rows.any():
         raise ValueError(
-            f"{who} returned NaN or infinite probabilities for {rows.sum()} of {n_samples} rows. "
+            f"{who} NaN or infinite probabilities for {rows.sum()} of {n_samples} rows. "
             "Check it on these rows, or drop them."
         )
-    rows = (proba < 0).any(axis=1)
+    rows = (proba < -NEGATIVE_TOLERANCE).any(axis=1)
     if rows.any():
         raise ValueError(
-            f"{who} returned negative probabilities for {rows.sum()} of {n_samples} rows. "
+            f"{who} negative probabilities for {rows.sum()} of {n_samples} rows. "
             "Logits are not probabilities: pass them through scipy.special.softmax(z, axis=1)."
         )
     rows = np.abs(proba.sum(axis=1) - 1) > ROW_SUM_TOLERANCE
     if rows.any():
         raise ValueError(
-            f"{who} returned probabilities that do not sum to one for {rows.sum()} of {n_samples} "
+            f"{who} probabilities that do not sum to one for {rows.sum()} of {n_samples} "
             "rows. Normalise each row."
         )
     return proba
@@ -153,10 +159,10 @@ def log_of_proba(proba):
 
 def _known_classes(teacher, classes):
     """Return the teacher's ``classes_``; without any, columns are taken in sorted order."""
-    for kind in ("regressor", "clusterer"):
+    for kind in ("regressor", "clusterer", "outlier_detector"):
         if is_of_kind(teacher, kind):
             raise ValueError(
-                f"The teacher {name_of(teacher)} is a {kind}; a classifier is needed. Pass "
+                f"The teacher {name_of(teacher)} must be a classifier. Got a {kind} instead. Pass "
                 "probabilities computed from it as fit(..., teacher_output=P) with teacher=None."
             )
     known = getattr(teacher, "classes_", classes)
@@ -190,9 +196,8 @@ def _squash_decision(teacher, X, known):
 def _decides_one_against_one(teacher):
     """Look for the setting of a support vector classifier, through what may be around it."""
     bare = last_step(teacher)
-    inner = getattr(bare, "best_estimator_", getattr(bare, "estimator", None))
-    if inner is not None:
-        return _decides_one_against_one(inner)
+    if hasattr(bare, "best_estimator_"):
+        return _decides_one_against_one(bare.best_estimator_)
     return getattr(bare, "decision_function_shape", "ovr") == "ovo"
 
 

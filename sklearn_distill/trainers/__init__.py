@@ -78,9 +78,10 @@ def _cannot_learn(bare, objections):
         for name, cls in STRATEGIES.items()
         if name not in objections and cls().objection(bare) is None
     ]
-    remedy = (
-        f"Use strategy={others[0]!r}, or 'auto'."
-        if others
-        else "Use a classifier that takes sample_weight, or a regressor."
-    )
+    if others:
+        remedy = f"Use strategy={others[0]!r}, or 'auto'."
+    elif any("needs" not in reason for reason in objections.values()):
+        remedy = "Change that setting of the student."
+    else:
+        remedy = "Use a classifier that takes sample_weight, or a regressor."
     return f"{name_of(bare)} cannot learn soft targets: {reasons}. {remedy}"

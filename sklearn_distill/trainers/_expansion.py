@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
+from sklearn_distill.utils.kinds import name_of
 from sklearn_distill.utils.rows import indexable_rows, n_rows, stack_rows
 from sklearn_distill.utils.seeds import own_rng
 
@@ -148,14 +149,17 @@ def held_out_rows(student, targets):
         Positions in X; empty for every other student.
     """
     params = student.get_params(deep=False)
-    if "early_stopping" not in params or not has_fit_parameter(student, "X_val"):
-        return np.empty(0, dtype=int)
-    wanted = params["early_stopping"]
+    wanted = params.get("early_stopping", False)
     if wanted == "auto":
         wanted = targets.n_labeled > AUTO_EARLY_STOPPING_ROWS
-    student.set_params(early_stopping=wanted)
+        student.set_params(early_stopping=wanted)
     if not wanted or params["validation_fraction"] is None:
         return np.empty(0, dtype=int)
+    if not has_fit_parameter(student, "X_val"):
+        raise ValueError(
+            f"{name_of(student)} would stop early on copies of rows it trains on: it takes no "
+            "X_val in fit (scikit-learn 1.7 and newer). Set early_stopping=False."
+        )
     _, held_out = train_test_split(
         np.arange(targets.n_labeled),
         test_size=params["validation_fraction"],
@@ -167,8 +171,9 @@ def held_out_rows(student, targets):
 
 def _splits_rows(student, params, key, setting, value):
     if setting == "early_stopping":
-        rows_can_be_held_out = "__" not in key and has_fit_parameter(student, "X_val")
-        return value in (True, "auto") and not rows_can_be_held_out
+        # For HistGradientBoosting itself, which knows 'auto', held_out_rows() sees to it.
+        in_hand = "__" not in key and (value == "auto" or has_fit_parameter(student, "X_val"))
+        return value in (True, "auto") and not in_hand
     if setting == "n_iter_no_change":
         gate = key.removesuffix(setting) + "early_stopping"
         return value is not None and gate not in params

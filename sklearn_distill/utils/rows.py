@@ -32,6 +32,10 @@ def check_same_columns(X, other, name):
                 f"{name} must have the columns of X, in the same order: {_short(expected)}. "
                 f"Got {_short(got)} instead."
             )
+    elif _is_text(X) != _is_text(other):
+        raise ValueError(
+            f"{name} must have the type of X. X has dtype {X.dtype}, {name} has {other.dtype}."
+        )
     elif hasattr(X, "shape") and X.shape[1:] != other.shape[1:]:
         raise ValueError(
             f"{name} must have as many columns as X. X has shape {X.shape}, "
@@ -68,6 +72,10 @@ def _container(X):
     if isinstance(X, list | tuple):
         return "list"
     return type(X).__name__
+
+
+def _is_text(X):
+    return getattr(getattr(X, "dtype", None), "kind", "") in ("U", "S")
 
 
 def _in_precision_of(X, other):

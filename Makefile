@@ -1,0 +1,78 @@
+# Everything here works on a machine with Python 3.11 or newer, pip and make: each target makes the
+# virtual environment it needs. `make help` lists the targets.
+
+# The first interpreter that is new enough. Another one:  make test PYTHON=/path/to/python3
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$candidate; break; fi; done)
+
+TEST := .venv
+DEMO := .venv-demo
+DOCS := .venv-docs
+
+# One test process per core, and one thread in each: BLAS and OpenMP would otherwise ask for all cores in every
+# process. The processes must agree on the names of the tests, and so on the order of sets that appear in them.
+WORKERS ?= auto
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 $(TEST)/bin/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow coverage lint format docs docs-gallery bench clean distclean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO)/.installed  ## distil a forest and a booster into one small tree on real card payments; saves a picture
+	MPLBACKEND=Agg $(DEMO)/bin/python examples/plot_fraud_detection.py
+
+test: lint  ## check the style and run every test that is not marked slow
+	$(PYTEST) -n $(WORKERS) --dist worksteal
+
+slow: $(TEST)/.installed  ## run the tests on real data (downloads them the first time)
+	$(PYTEST) -m slow
+
+coverage: $(TEST)/.installed  ## run the tests and list the lines that they miss
+	$(PYTEST) -n $(WORKERS) --dist worksteal --cov --cov-report=term-missing
+
+lint: $(TEST)/.installed  ## check the style, change nothing
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+
+format: $(TEST)/.installed  ## mend what ruff can mend
+	$(TEST)/bin/ruff check --fix-only --exit-zero .
+	$(TEST)/bin/ruff format .
+
+docs: $(DOCS)/.installed  ## build the documentation into docs/_build/html, warnings are errors
+	$(DOCS)/bin/python -m sphinx -E -W --keep-going -b html docs docs/_build/html
+
+docs-gallery: export SKLEARN_DISTILL_RUN_ALL_EXAMPLES = 1
+docs-gallery: docs  ## the same, and run the examples that download data or take minutes
+
+bench: $(DEMO)/.installed  ## list the benchmarks and how to run them
+	@found=no; for script in benchmarks/[a-z]*.py; do test -e "$$script" && found=yes && \
+	    echo "$(DEMO)/bin/python $$script" && sed -n '1s/^"""\(.*\)$$/    \1/p' "$$script"; done; \
+	    test $$found = yes || echo "There are no benchmarks yet."
+
+clean:  ## remove caches and built documentation
+	rm -rf .coverage .coverage.* htmlcov .hypothesis .pytest_cache .ruff_cache build dist
+	rm -rf docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst
+	find . -name '.venv*' -prune -o -name .git -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean  ## remove the virtual environments too
+	rm -rf $(TEST) $(DEMO) $(DOCS)
+
+$(TEST)/.installed: EXTRAS := test
+$(DEMO)/.installed: EXTRAS := examples
+$(DOCS)/.installed: EXTRAS := docs
+
+$(TEST)/.installed $(DEMO)/.installed $(DOCS)/.installed: pyproject.toml constraints.txt
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	    echo "sklearn_distill needs Python 3.11 or newer, and python3 here is: $$(python3 --version 2>&1)." >&2; \
+	    echo "Install a newer one, or name it:  make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "sklearn_distill needs Python 3.11 or newer, and $$python is: $$("$$python" --version 2>&1)." >&2; exit 1; }; \
+	echo "Setting up $(@D) with $$("$$python" --version) (a few minutes the first time)"; \
+	"$$python" -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
