@@ -5,14 +5,25 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 """
 
 from sklearn_distill._classifier import DistillationClassifier
-from sklearn_distill.trainers import SampledLabels, TargetRegression, WeightedLabels
+from sklearn_distill.nn.hints import AttentionHint, LayerHint
+from sklearn_distill.teachers import TorchTeacher
+from sklearn_distill.trainers import (
+    GradientTraining,
+    SampledLabels,
+    TargetRegression,
+    WeightedLabels,
+)
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AttentionHint",
     "DistillationClassifier",
+    "GradientTraining",
+    "LayerHint",
     "SampledLabels",
     "TargetRegression",
+    "TorchTeacher",
     "WeightedLabels",
     "__version__",
 ]

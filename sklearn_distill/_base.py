@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_memory
 
+from sklearn_distill.losses import LOGIT_LOSSES
 from sklearn_distill.targets import (
     SoftTargets,
     fit_and_label,
@@ -23,7 +24,7 @@ from sklearn_distill.targets import (
     targets_from_output,
     warn_if_certain,
 )
-from sklearn_distill.teachers import is_fitted
+from sklearn_distill.teachers import as_classifier, is_fitted
 from sklearn_distill.trainers import STRATEGIES, HardLabels, Trainer, select_trainer
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
@@ -32,7 +33,14 @@ from sklearn_distill.utils._sklearn_private import (
     fit_context,
     routing_enabled,
 )
-from sklearn_distill.utils.kinds import is_of_kind, last_step, name_of, tags_of
+from sklearn_distill.utils.kinds import (
+    is_module,
+    is_network,
+    is_of_kind,
+    last_step,
+    name_of,
+    tags_of,
+)
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import check_same_columns, n_rows
 from sklearn_distill.utils.seeds import own_rng
@@ -43,10 +51,12 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     """What distillation of any kind of target has in common."""
 
     _parameter_constraints: dict = {
-        "teacher": [HasMethods("fit"), HasMethods("predict"), None],
-        "student": [HasMethods(["fit", "predict"])],
+        "teacher": [HasMethods("fit"), HasMethods("predict"), HasMethods("forward"), None],
+        "student": [HasMethods("fit"), HasMethods("forward")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
+        "loss": [StrOptions({*LOGIT_LOSSES}), callable],
+        "hints": [list, tuple, None],
         "strategy": [StrOptions({"auto", *STRATEGIES}), Trainer],
         "cv": ["cv_object", StrOptions({"in-sample"})],
         "memory": [str, HasMethods("cache"), None],
@@ -62,6 +72,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         *,
         temperature=3.0,
         alpha=0.75,
+        loss="kl",
+        hints=None,
         strategy="auto",
         cv=None,
         memory=None,
@@ -73,6 +85,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
+        self.loss = loss
+        self.hints = hints
         self.strategy = strategy
         self.cv = cv
         self.memory = memory
@@ -130,7 +144,13 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         targets = SoftTargets(classes, labels, log_proba, self.alpha, temperature, sample_weight)
         with stage(f"{trainer.name} for the student", self.verbose):
             student = trainer.fit(
-                clone(self.student), X, y, X_unlabeled, targets, routed["student"]["fit"]
+                clone(self.student, safe=False),
+                X,
+                y,
+                X_unlabeled,
+                targets,
+                routed["student"]["fit"],
+                teacher,
             )
         # Nothing is set before everything has worked.
         self.teacher_, self.student_, self.trainer_ = teacher, student, trainer
@@ -156,12 +176,19 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """Return y as a checked ndarray of shape (n_samples,)."""
 
     def _make_trainer(self):
-        if self.alpha == 0:
+        if self.alpha == 0 and not is_network(last_step(self.student)):
             return select_trainer(HardLabels(), self.student)
         trainer = clone(select_trainer(self.strategy, self.student))
-        if trainer.get_params().get("random_state", 0) is None:
-            trainer.set_params(random_state=self.random_state)
-        return trainer
+        settings = trainer.get_params(deep=False)
+        inherited = {key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")}
+        for key, value in {"loss": self.loss != "kl", "hints": bool(self.hints)}.items():
+            if value and key not in settings:
+                raise TypeError(
+                    f"{key}={inherited[key]!r} needs a network as student. The student "
+                    f"{name_of(last_step(self.student))} is taught by {trainer.name}: leave {key} out."
+                )
+        unset = {key for key in inherited if key in settings and not settings[key]}
+        return trainer.set_params(**{key: inherited[key] for key in unset})
 
     def _label(self, X, y, X_unlabeled, teacher_output, classes, routed):
         """Return the teacher that was used and its log-probabilities (None if alpha is 0)."""
@@ -175,7 +202,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if fitted:
             label = memory.cache(label_with_fitted, ignore=["n_jobs"])
             log_proba = label(self.teacher, X, X_unlabeled, classes, n_jobs=self.n_jobs)
-            if hasattr(self.teacher, "predict_proba"):
+            if hasattr(as_classifier(self.teacher), "predict_proba"):
                 warn_if_certain(log_proba[: len(y)], name_of(self.teacher))
             return self.teacher, log_proba
         return memory.cache(fit_and_label, ignore=["n_jobs", "verbose"])(
@@ -193,7 +220,11 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _check_teacher_given(self, X_unlabeled, teacher_output):
         name = name_of(self)
-        may_predict = hasattr(self.teacher, "predict") or is_of_kind(self.teacher, "classifier")
+        may_predict = (
+            hasattr(self.teacher, "predict")
+            or is_of_kind(self.teacher, "classifier")
+            or is_module(self.teacher)
+        )
         if self.teacher is not None and not may_predict:
             # A stack has no predict before it is fitted, which the constraints cannot tell.
             raise ValueError(

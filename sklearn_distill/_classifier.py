@@ -62,6 +62,13 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
     alpha : float in [0, 1], default=0.75
         Weight of the teacher. 1 ignores the real labels; 0 ignores the teacher (which is not even
         called) and fits the plain student: the twin to compare with.
+    loss : str or callable, default="kl"
+        The teacher's term for students that are networks: "kl" (Hinton's T² · KL),
+        "soft-cross-entropy", "logit-mse", "jensen-shannon", "reverse-kl", "dkd", "dist",
+        "logit-standardization", "wsld", or a callable with the arguments of
+        :func:`sklearn_distill.losses.torch.kl`.
+    hints : list of LayerHint or AttentionHint, default=None
+        Layers of a network that are to agree with those of the teacher.
     strategy : {"auto", "weighted-labels", "target-regression", "sampled-labels"} or object, \
 default="auto"
         How the student is taught: :class:`WeightedLabels`, :class:`TargetRegression`,

@@ -42,8 +42,8 @@ class SoftTargets:
         Class labels; every column below is in this order.
     labels : ndarray of shape (n_labeled,)
         Position in ``classes`` of the real label of each row of X.
-    log_proba : ndarray of shape (n_rows, n_classes)
-        The teacher's log-probabilities.
+    log_proba : ndarray of shape (n_rows, n_classes) or None
+        The teacher's log-probabilities; None if ``alpha`` is 0.
     alpha : float
         Weight of the teacher's term on rows that have a label; rows without
         one have nothing but the teacher.
@@ -64,6 +64,11 @@ class SoftTargets:
     def n_labeled(self):
         """Number of rows with a real label."""
         return len(self.labels)
+
+    @property
+    def n_rows(self):
+        """Number of rows, with those that only the teacher labelled."""
+        return self.n_labeled if self.log_proba is None else len(self.log_proba)
 
     def one_hot(self):
         """Real labels as an array of shape (n_labeled, n_classes)."""
@@ -95,7 +100,7 @@ class SoftTargets:
         """
         if self.sample_weight is None or np.ptp(self.sample_weight) == 0:
             return None
-        n_unlabeled = len(self.log_proba) - self.n_labeled
+        n_unlabeled = self.n_rows - self.n_labeled
         return np.r_[self.sample_weight, np.full(n_unlabeled, self.sample_weight.mean())]
 
 

@@ -345,7 +345,7 @@ def test_an_argument_that_the_student_does_not_take_is_refused():
 # -- students and strategies ------------------------------------------------------
 
 NO_WAY = (
-    r"{} cannot learn soft targets: weighted-labels .+; target-regression .+; sampled-labels .+"
+    r"{} cannot learn soft targets: .*weighted-labels .+; target-regression .+; sampled-labels .+"
 )
 
 
@@ -435,7 +435,7 @@ def test_the_number_of_draws_is_a_positive_whole_number(n_draws):
     assert_refuses(ValueError, match, params=params)
 
 
-@pytest.mark.parametrize("student", ["tree", None, object(), StandardScaler()])
+@pytest.mark.parametrize("student", ["tree", None, object()])
 def test_what_cannot_be_fitted_and_predict_is_no_student(student):
     match = "'student' parameter of DistillationClassifier must be an object implementing 'fit'"
     assert_refuses(ValueError, match, params={"student": student})

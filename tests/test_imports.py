@@ -13,10 +13,11 @@ PACKAGE = Path(sklearn_distill.__file__).parent
 
 # Data goes one way: a room imports only from rooms to its left, or from itself.
 ROOMS = [
-    ["utils", "losses"],
+    ["utils"],
+    ["losses"],
+    ["nn"],
     ["teachers"],
     ["targets"],
-    ["nn"],
     ["trainers"],
     ["_base"],
     ["_classifier", "_regressor", "_self_distillation"],

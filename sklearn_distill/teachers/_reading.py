@@ -12,7 +12,8 @@ from scipy.special import log_expit, log_softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill.utils.kinds import is_of_kind, last_step, name_of
+from sklearn_distill.teachers._torch import TorchTeacher
+from sklearn_distill.utils.kinds import is_module, is_of_kind, last_step, name_of
 from sklearn_distill.utils.rows import n_rows
 
 #: Smallest probability that a teacher is believed to mean. Forests and trees
@@ -34,6 +35,8 @@ def is_fitted(teacher):
     """Tell whether ``teacher`` is to be used as it is."""
     if teacher is None:
         return False
+    if is_module(teacher):
+        return True
     try:
         check_is_fitted(teacher)
     except (NotFittedError, TypeError):
@@ -42,6 +45,11 @@ def is_fitted(teacher):
         # A foreign estimator without tags: scikit-learn's own sign is a trailing underscore.
         return any(name.endswith("_") and not name.startswith("__") for name in vars(teacher))
     return True
+
+
+def as_classifier(teacher):
+    """Return the teacher itself, or a bare torch module in the form of a classifier."""
+    return TorchTeacher(teacher) if is_module(teacher) else teacher
 
 
 def read_log_proba(teacher, X, classes, *, may_miss_classes=False):
@@ -71,6 +79,7 @@ def read_log_proba(teacher, X, classes, *, may_miss_classes=False):
         If the output is no probability of these classes for these rows.
     """
     who = f"The teacher {name_of(teacher)} returned"
+    teacher = as_classifier(teacher)
     known = _known_classes(teacher, classes)
     if not may_miss_classes:
         refuse_missing_classes(known, classes, who="The teacher")

@@ -2,6 +2,7 @@
 
 import warnings
 
+from sklearn_distill.trainers._gradient import GradientTraining
 from sklearn_distill.trainers._hard_labels import HardLabels
 from sklearn_distill.trainers._sampled_labels import SampledLabels
 from sklearn_distill.trainers._target_regression import TargetRegression
@@ -11,6 +12,7 @@ from sklearn_distill.utils.kinds import last_step, name_of
 
 __all__ = [
     "STRATEGIES",
+    "GradientTraining",
     "HardLabels",
     "SampledLabels",
     "TargetRegression",
@@ -21,7 +23,8 @@ __all__ = [
 
 #: ``strategy="auto"`` takes the first that has no objection.
 STRATEGIES = {
-    trainer.name: trainer for trainer in (WeightedLabels, TargetRegression, SampledLabels)
+    trainer.name: trainer
+    for trainer in (GradientTraining, WeightedLabels, TargetRegression, SampledLabels)
 }
 
 

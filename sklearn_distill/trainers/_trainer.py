@@ -59,7 +59,7 @@ class Trainer(BaseEstimator, ABC):
     def offers(self, student, method):
         """Tell whether ``student`` gives this trainer what ``method`` needs."""
 
-    def fit(self, student, X, y, X_unlabeled, targets, fit_params):
+    def fit(self, student, X, y, X_unlabeled, targets, fit_params, teacher=None):
         """Teach ``student``, which may be a Pipeline; fit its transformers on real rows only.
 
         Parameters
@@ -76,6 +76,8 @@ class Trainer(BaseEstimator, ABC):
             What is to be learned.
         fit_params : dict
             Further arguments for the student's ``fit``.
+        teacher : estimator or None
+            Who labelled the rows, for trainers that look inside.
 
         Returns
         -------

@@ -1,5 +1,7 @@
 """What kind of estimator this is, asked defensively: foreign ones may have no tags."""
 
+import sys
+
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -29,3 +31,18 @@ def last_step(estimator):
 def name_of(estimator):
     """Return the estimator's class name, for messages."""
     return type(estimator).__name__
+
+
+def is_module(thing):
+    """Tell a torch module or a class of one, without importing torch."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    kind = thing if isinstance(thing, type) else type(thing)
+    return issubclass(kind, torch.nn.Module)
+
+
+def is_network(student):
+    """Tell a torch module (or class) or a skorch net, without importing torch or skorch."""
+    skorch = sys.modules.get("skorch")
+    return is_module(student) or (skorch is not None and isinstance(student, skorch.NeuralNet))

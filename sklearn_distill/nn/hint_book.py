@@ -1,0 +1,113 @@
+"""The losses on layers during one training: what is heard, compared, and trained along."""
+
+import torch
+
+from sklearn_distill.losses import get_feature_loss
+from sklearn_distill.losses.features import scaled
+from sklearn_distill.nn.batches import slice_tensors
+from sklearn_distill.nn.capture import captured, undisturbed
+
+#: Learning rate of what is trained along with the student and thrown away (projections).
+COMPANION_LR = 1e-3
+
+
+class HintBook:
+    """All hints of one training.
+
+    Parameters
+    ----------
+    hints : list of LayerHint
+    source : ModuleSource or ArraySource
+        Where the teacher's side comes from.
+    """
+
+    def __init__(self, hints, source):
+        self.hints = hints
+        self.source = source
+        self.losses = torch.nn.ModuleList(scaled(get_feature_loss(h.loss)) for h in hints)
+        self.companions = None
+
+    def to(self, device):
+        """Move what is trained along to a device."""
+        self.losses.to(device)
+        return self
+
+    def listening(self, module):
+        """Return a context in which the student's layers are captured."""
+        return captured(
+            module,
+            [h.student_layer for h in self.hints if not h.of_attention],
+            attention=[h.student_layer for h in self.hints if h.of_attention],
+            who="The student",
+        )
+
+    def loss(self, heard, rows):
+        """Return the weighted sum of the hints for the rows of a batch."""
+        taught = self.source(rows)
+        total = sum(
+            hint.weight * loss(heard[hint.student_layer], taught[hint.teacher_layer])
+            for hint, loss in zip(self.hints, self.losses, strict=True)
+        )
+        if self.companions is None:
+            # Only now are the projections built: they take their shapes from a first batch.
+            parameters = list(self.losses.parameters())
+            self.companions = (
+                torch.optim.Adam(parameters, lr=COMPANION_LR) if parameters else False
+            )
+        return total
+
+    def step(self):
+        """Train what goes along with the student, after a backward pass."""
+        if self.companions:
+            self.companions.step()
+            self.companions.zero_grad()
+
+
+class ModuleSource:
+    """The layers of a torch teacher, computed batch by batch.
+
+    Parameters
+    ----------
+    teacher : TorchTeacher
+    X : Tensor, or dict or tuple of tensors
+        What its module takes, for all rows.
+    hints : list of LayerHint
+    """
+
+    def __init__(self, teacher, X, hints):
+        self.module = teacher.module
+        self.X = X
+        self.device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
+        self.hints = hints
+
+    def __call__(self, rows):
+        """Return the captured layers of these rows."""
+        part = slice_tensors(self.X, rows.to(self.device))
+        outputs = [h.teacher_layer for h in self.hints if not h.of_attention]
+        attention = [h.teacher_layer for h in self.hints if h.of_attention]
+        with (
+            undisturbed(self.module),
+            captured(self.module, outputs, attention=attention, who="The teacher") as heard,
+            torch.no_grad(),
+        ):
+            if isinstance(part, dict):
+                self.module(**part)
+            else:
+                self.module(*(part if isinstance(part, tuple) else (part,)))
+        return heard
+
+
+class ArraySource:
+    """Layers that were computed once, for all rows.
+
+    Parameters
+    ----------
+    layers : dict of str to Tensor of shape (n_rows, n_features)
+    """
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def __call__(self, rows):
+        """Return the layers of these rows."""
+        return {path: values[rows] for path, values in self.layers.items()}

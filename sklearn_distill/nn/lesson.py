@@ -1,0 +1,112 @@
+"""What a net is taught in each training step: the objective on its own logits and layers."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from sklearn_distill.nn.outputs import check_width, to_logits
+
+
+class Lesson:
+    """Hinton's objective for the rows of a batch.
+
+    .. math:: \\frac1N \\sum_i w_i \\left[(1 - \\alpha_i) \\, CE(y_i, z_i)
+        + \\alpha_i \\, L(p_i, z_i; T)\\right] + \\sum_h \\lambda_h L_h
+
+    where L is the loss on logits (for "kl" it is T² · KL, whose gradient has the scale of the
+    cross-entropy's at every temperature), and the weights w are divided by their mean.
+
+    Parameters
+    ----------
+    targets : SoftTargets
+        Labels, the teacher's log-probabilities, alpha, temperature and weights.
+    loss : callable
+        ``loss(student_logits, teacher_log_proba, temperature=, labels=, sample_weight=)``.
+    output : str
+        The kind of the module's output.
+    device : str or torch.device
+    seed : int
+        Of the order of the batches.
+    hints : HintBook or None
+        Losses on layers.
+    """
+
+    def __init__(self, targets, loss, output, device, seed, hints=None):
+        n_rows = targets.n_rows
+        self.n_labeled = targets.n_labeled
+        self.n_classes = len(targets.classes)
+        self.temperature = targets.temperature
+        self.loss_on_logits = loss
+        self.output = output
+        self.hints = hints
+        self.generator = torch.Generator().manual_seed(seed)
+        self.labels = torch.as_tensor(targets.labels, dtype=torch.int64, device=device)
+        if targets.log_proba is not None:
+            self.log_proba = torch.as_tensor(targets.log_proba, dtype=torch.float32, device=device)
+            # A row without a label shows callbacks the teacher's; its loss has no use for it.
+            best = self.log_proba[self.n_labeled :].argmax(dim=1)
+            self.labels = torch.cat([self.labels, best])
+        self.alpha = torch.full((n_rows,), float(targets.alpha), device=device)
+        self.alpha[self.n_labeled :] = 1.0
+        weight = targets.row_weight()
+        self.weight = torch.ones(n_rows, device=device)
+        if weight is not None:
+            weight = weight / weight.mean()
+            self.weight = torch.as_tensor(weight, dtype=torch.float32, device=device)
+
+    def loss(self, net, batch):
+        """Return the loss of one batch and the module's output."""
+        X, labels = batch
+        rows = batch.rows
+        with self.listening(net) as heard:
+            output = net.infer(X)
+        logits = to_logits(output, self.output, who=f"The student {type(net.module_).__name__}")
+        check_width(logits, self.n_classes, who=f"The student {type(net.module_).__name__}")
+        loss = self.loss_of_rows(logits, labels.long(), rows)
+        if self.hints is not None:
+            loss = loss + self.hints.loss(heard, rows)
+        self._check_finite(net, loss)
+        return loss, output
+
+    def after_backward(self):
+        """Train the projections of the hints."""
+        if self.hints is not None:
+            self.hints.step()
+
+    def loss_of_rows(self, logits, labels, rows):
+        """Return the objective on logits, averaged over the rows of a batch."""
+        weight, alpha = self.weight[rows], self.alpha[rows]
+        n_rows = len(rows)
+        total = logits.new_zeros(())
+        for_labels, for_teacher = weight * (1 - alpha), weight * alpha
+        if bool((for_labels > 0).any()):
+            log_q = F.log_softmax(logits, dim=1)
+            total = total + F.nll_loss(log_q, labels, reduction="none").mul(for_labels).sum()
+        if bool((for_teacher > 0).any()):
+            # The losses average over their rows by weight; what is wanted is their sum.
+            mean = self.loss_on_logits(
+                logits,
+                self.log_proba[rows],
+                temperature=self.temperature,
+                labels=labels,
+                sample_weight=for_teacher,
+            )
+            total = total + mean * for_teacher.sum()
+        return total / n_rows
+
+    def listening(self, net):
+        """Return a context in which the layers that hints name are captured."""
+        from contextlib import nullcontext
+
+        return nullcontext() if self.hints is None else self.hints.listening(net.module_)
+
+    def _check_finite(self, net, loss):
+        value = loss.item()
+        if not math.isfinite(value):
+            epoch = len(net.history)
+            batch = len(net.history[-1].get("batches", [])) if net.history else 0
+            raise FloatingPointError(
+                f"The training loss became {value} in epoch {epoch}, batch {batch}. Lower the "
+                "learning rate, clip the gradients, or scale the inputs."
+            )

@@ -1,0 +1,74 @@
+"""The inside of scikit-learn teachers, for hints: hidden activations and leaf coordinates."""
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import OneHotEncoder
+
+from sklearn_distill.utils._sklearn_private import ACTIVATIONS
+from sklearn_distill.utils.kinds import name_of
+
+#: Coordinates that stand for the leaves of a tree ensemble.
+LEAF_COORDINATES = 32
+
+
+def read_layer(teacher, X, path):
+    """Return a layer of a fitted scikit-learn teacher for the rows of X.
+
+    Parameters
+    ----------
+    teacher : MLPClassifier, tree or tree ensemble with ``apply``, or a Pipeline that ends in one
+    X : rows
+    path : str
+        ``"hidden.K"`` for the K-th hidden layer of an ``MLPClassifier``, ``"leaves"`` for trees.
+
+    Returns
+    -------
+    features : ndarray of float32, shape (n_samples, n_features)
+        For ``"leaves"`` the leading coordinates of the indicators of the leaves: rows that share
+        many leaves are close.
+
+    Raises
+    ------
+    ValueError
+        If the teacher has no such layer; the message says which it has.
+    """
+    while hasattr(teacher, "steps"):
+        X = teacher[:-1].transform(X) if len(teacher.steps) > 1 else X
+        teacher = teacher.steps[-1][1]
+    teacher = getattr(teacher, "estimator", teacher) if not hasattr(teacher, "apply") else teacher
+    known = _layer_names(teacher)
+    if path not in known:
+        raise ValueError(
+            f"The teacher {name_of(teacher)} has no layer {path!r}. "
+            + (
+                f"It has {known}."
+                if known
+                else "Hints need a torch module, an MLPClassifier or a tree ensemble as teacher."
+            )
+        )
+    if path == "leaves":
+        return _leaf_coordinates(teacher, X)
+    return _hidden_activation(teacher, X, int(path.removeprefix("hidden.")))
+
+
+def _layer_names(teacher):
+    if isinstance(teacher, MLPClassifier):
+        return [f"hidden.{k}" for k in range(teacher.n_layers_ - 2)]
+    return ["leaves"] if hasattr(teacher, "apply") else []
+
+
+def _hidden_activation(teacher, X, layer):
+    activation = np.asarray(X)
+    weights = list(zip(teacher.coefs_, teacher.intercepts_, strict=True))
+    for coefs, intercepts in weights[: layer + 1]:
+        activation = activation @ coefs + intercepts
+        ACTIVATIONS[teacher.activation](activation)
+    return activation.astype(np.float32)
+
+
+def _leaf_coordinates(teacher, X):
+    leaves = np.asarray(teacher.apply(X)).reshape(len(X), -1)
+    indicators = OneHotEncoder(dtype=np.float32).fit_transform(leaves)
+    n_coordinates = min(LEAF_COORDINATES, *(size - 1 for size in indicators.shape))
+    return TruncatedSVD(max(n_coordinates, 1), random_state=0).fit_transform(indicators)
