@@ -102,7 +102,7 @@ def huber(error):
 
 
 def rkd_distance(student, teacher):
-    s, t = (pdist(v) / pdist(v).mean() for v in (student, teacher))
+    s, t = (pdist(v) / pdist(v)[pdist(v) > 0].mean() for v in (student, teacher))
     return huber(s - t).mean()
 
 
@@ -162,6 +162,19 @@ def test_relations_equal_their_formulas(loss, formula, shapes):
     assert loss(student, teacher).item() == pytest.approx(expected, rel=1e-9)
     single = loss(student.float(), teacher.float()).item()
     assert single == pytest.approx(expected, rel=1e-4)
+
+
+def test_pairs_of_identical_rows_do_not_count_in_the_mean_distance():
+    student, teacher = normal(N, 3), normal(N, 4, seed=1)
+    student[1:4] = student[0]
+    expected = rkd_distance(student.numpy(), teacher.numpy())
+    assert RKDDistance()(student, teacher).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_opposite_rows_are_no_neighbours():
+    student = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [3.0, -1.0], [-3.0, 1.0]])
+    assert PKT()(student, student).item() == pytest.approx(0, abs=1e-6)
+    assert torch.isfinite(PKT()(student, normal(4, 3, dtype=torch.float32)))
 
 
 def test_the_angle_looks_at_the_first_rows_only():

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def find_layer(module, path, *, who):
-    """Return the layer at a module path such as ``"encoder.layer.3"``.
+    """Return the layer at a module path such as ``"encoder.layer.3"``; ``""`` is the module.
 
     Raises
     ------
@@ -16,7 +16,7 @@ def find_layer(module, path, *, who):
         If there is none; the message has the closest names.
     """
     names = dict(module.named_modules())
-    if path in names and path:
+    if path in names:
         return names[path]
     close = get_close_matches(path, names, n=3, cutoff=0.3) or [name for name in names if name][:8]
     raise ValueError(

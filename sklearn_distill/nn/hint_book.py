@@ -1,5 +1,8 @@
 """The losses on layers during one training: what is heard, compared, and trained along."""
 
+import copy
+from dataclasses import replace
+
 import torch
 
 from sklearn_distill.losses import get_feature_loss
@@ -22,9 +25,10 @@ class HintBook:
     """
 
     def __init__(self, hints, source):
-        self.hints = hints
+        self.hints = [replace(hint, loss=copy.deepcopy(hint.loss)) for hint in hints]
         self.source = source
-        self.losses = torch.nn.ModuleList(scaled(get_feature_loss(h.loss)) for h in hints)
+        self.losses = torch.nn.ModuleList(scaled(get_feature_loss(h.loss)) for h in self.hints)
+        self.needs_inputs = any(loss.needs_inputs for loss in self.losses)
         self.companions = None
 
     def to(self, device):
@@ -41,13 +45,24 @@ class HintBook:
             who="The student",
         )
 
-    def loss(self, heard, rows):
-        """Return the weighted sum of the hints for the rows of a batch."""
-        taught = self.source(rows)
-        total = sum(
-            hint.weight * loss(heard[hint.student_layer], taught[hint.teacher_layer])
-            for hint, loss in zip(self.hints, self.losses, strict=True)
-        )
+    def loss(self, heard, rows, inputs=None):
+        """Return the weighted sum of the hints for the rows of a batch.
+
+        Parameters
+        ----------
+        heard : dict of str to Tensor
+            The student's layers.
+        rows : Tensor of int
+        inputs : Tensor or None
+            What the student saw, with a gradient, if a hint compares derivatives.
+        """
+        taught = self.source(rows, inputs)
+        total = 0.0
+        for hint, loss in zip(self.hints, self.losses, strict=True):
+            pair = heard[hint.student_layer], taught[hint.teacher_layer]
+            total = total + hint.weight * (
+                loss(*pair, inputs) if loss.needs_inputs else loss(*pair)
+            )
         if self.companions is None:
             # Only now are the projections built: they take their shapes from a first batch.
             parameters = list(self.losses.parameters())
@@ -80,15 +95,15 @@ class ModuleSource:
         self.device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         self.hints = hints
 
-    def __call__(self, rows):
-        """Return the captured layers of these rows."""
-        part = slice_tensors(self.X, rows.to(self.device))
+    def __call__(self, rows, inputs=None):
+        """Return the captured layers of these rows, or of inputs with a gradient."""
+        part = slice_tensors(self.X, rows.to(self.device)) if inputs is None else inputs
         outputs = [h.teacher_layer for h in self.hints if not h.of_attention]
         attention = [h.teacher_layer for h in self.hints if h.of_attention]
         with (
             undisturbed(self.module),
             captured(self.module, outputs, attention=attention, who="The teacher") as heard,
-            torch.no_grad(),
+            torch.set_grad_enabled(inputs is not None),
         ):
             if isinstance(part, dict):
                 self.module(**part)
@@ -108,6 +123,8 @@ class ArraySource:
     def __init__(self, layers):
         self.layers = layers
 
-    def __call__(self, rows):
+    def __call__(self, rows, inputs=None):
         """Return the layers of these rows."""
+        if inputs is not None:
+            raise ValueError("A hint on derivatives needs a torch module as teacher.")
         return {path: values[rows] for path, values in self.layers.items()}

@@ -20,8 +20,9 @@ class LayerHint:
         Module path in the student.
     loss : str, default="fitnets"
         A loss on layers: "fitnets", "attention-transfer", "attention-probabilities",
-        "rkd-distance", "rkd-angle", "similarity-preserving", "cka", "pkt", "vid", or an instance
-        from :mod:`sklearn_distill.losses.features`.
+        "rkd-distance", "rkd-angle", "similarity-preserving", "cka", "pkt", "vid", "jacobian" (of
+        the outputs of both modules, whose path is ``""``), or an instance from
+        :mod:`sklearn_distill.losses.features`.
     weight : float, default=1.0
         The loss is divided by its value on the first batch, so that 1 puts it on a level with a
         divergence of one nat.

@@ -1,10 +1,11 @@
 """What a net is taught in each training step: the objective on its own logits and layers."""
 
 import math
+from contextlib import nullcontext
 
 import torch
-from torch.nn import functional as F
 
+from sklearn_distill.losses.torch import hinton
 from sklearn_distill.nn.outputs import check_width, to_logits
 
 
@@ -33,24 +34,23 @@ class Lesson:
     """
 
     def __init__(self, targets, loss, output, device, seed, hints=None):
-        n_rows = targets.n_rows
         self.n_labeled = targets.n_labeled
         self.n_classes = len(targets.classes)
+        self.alpha = targets.alpha
         self.temperature = targets.temperature
         self.loss_on_logits = loss
         self.output = output
         self.hints = hints
         self.generator = torch.Generator().manual_seed(seed)
         self.labels = torch.as_tensor(targets.labels, dtype=torch.int64, device=device)
+        self.log_proba = None
         if targets.log_proba is not None:
             self.log_proba = torch.as_tensor(targets.log_proba, dtype=torch.float32, device=device)
             # A row without a label shows callbacks the teacher's; its loss has no use for it.
             best = self.log_proba[self.n_labeled :].argmax(dim=1)
             self.labels = torch.cat([self.labels, best])
-        self.alpha = torch.full((n_rows,), float(targets.alpha), device=device)
-        self.alpha[self.n_labeled :] = 1.0
+        self.weight = None
         weight = targets.row_weight()
-        self.weight = torch.ones(n_rows, device=device)
         if weight is not None:
             weight = weight / weight.mean()
             self.weight = torch.as_tensor(weight, dtype=torch.float32, device=device)
@@ -59,13 +59,16 @@ class Lesson:
         """Return the loss of one batch and the module's output."""
         X, labels = batch
         rows = batch.rows
+        needs_inputs = self.hints is not None and self.hints.needs_inputs
+        if needs_inputs:
+            X = X.detach().requires_grad_()
         with self.listening(net) as heard:
             output = net.infer(X)
         logits = to_logits(output, self.output, who=f"The student {type(net.module_).__name__}")
         check_width(logits, self.n_classes, who=f"The student {type(net.module_).__name__}")
         loss = self.loss_of_rows(logits, labels.long(), rows)
         if self.hints is not None:
-            loss = loss + self.hints.loss(heard, rows)
+            loss = loss + self.hints.loss(heard, rows, X if needs_inputs else None)
         self._check_finite(net, loss)
         return loss, output
 
@@ -76,29 +79,24 @@ class Lesson:
 
     def loss_of_rows(self, logits, labels, rows):
         """Return the objective on logits, averaged over the rows of a batch."""
-        weight, alpha = self.weight[rows], self.alpha[rows]
-        n_rows = len(rows)
-        total = logits.new_zeros(())
-        for_labels, for_teacher = weight * (1 - alpha), weight * alpha
-        if bool((for_labels > 0).any()):
-            log_q = F.log_softmax(logits, dim=1)
-            total = total + F.nll_loss(log_q, labels, reduction="none").mul(for_labels).sum()
-        if bool((for_teacher > 0).any()):
-            # The losses average over their rows by weight; what is wanted is their sum.
-            mean = self.loss_on_logits(
-                logits,
-                self.log_proba[rows],
-                temperature=self.temperature,
-                labels=labels,
-                sample_weight=for_teacher,
-            )
-            total = total + mean * for_teacher.sum()
-        return total / n_rows
+        log_proba = None if self.log_proba is None else self.log_proba[rows]
+        weight = None if self.weight is None else self.weight[rows]
+        if self.n_labeled < len(self.labels):
+            labels = torch.where(rows < self.n_labeled, labels, -1)
+        loss = hinton(
+            logits,
+            log_proba,
+            labels,
+            self.alpha,
+            self.temperature,
+            loss=self.loss_on_logits,
+            sample_weight=weight,
+        )
+        # A weighted mean divides by the weights of the batch. Heavy batches are to count more.
+        return loss if weight is None else loss * weight.mean()
 
     def listening(self, net):
         """Return a context in which the layers that hints name are captured."""
-        from contextlib import nullcontext
-
         return nullcontext() if self.hints is None else self.hints.listening(net.module_)
 
     def _check_finite(self, net, loss):

@@ -161,5 +161,4 @@ def _gradient(outputs, v, inputs, who, *, keep):
             "from the same tensor, outside of torch.no_grad, by a network that is "
             "differentiable in it."
         )
-    gradient = at_least_single(gradient.flatten(start_dim=1))
-    return gradient if keep else gradient.detach()
+    return at_least_single(gradient.flatten(start_dim=1))

@@ -261,7 +261,7 @@ def _squared_norm(a, b):
 
 def _neighbours(rows):
     rows = unit(rows)
-    kernel = ((1 + rows @ rows.T) / 2).clamp_min(0)
+    kernel = (1 + rows @ rows.T) / 2
     kernel = kernel * (1 - torch.eye(len(rows), dtype=rows.dtype, device=rows.device))
     total = kernel.sum(dim=1, keepdim=True)
     return kernel / total.masked_fill(total == 0, 1)

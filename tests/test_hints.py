@@ -1,0 +1,249 @@
+"""Hints: layers that are captured, compared and left as they were."""
+
+import copy
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_distill import AttentionHint, DistillationClassifier, GradientTraining, LayerHint
+from sklearn_distill.losses import FEATURE_LOSSES
+from sklearn_distill.teachers import read_layer
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+from torch import nn  # noqa: E402
+
+from sklearn_distill.nn.capture import captured, find_layer  # noqa: E402
+
+X, y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X).astype(np.float32)
+QUICK = GradientTraining(max_epochs=3, batch_size=50)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def mlp(width=8, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 3))
+
+
+class Tokens(nn.Module):
+    """Columns as tokens, attention among them: a small FT-Transformer."""
+
+    def __init__(self, n_layers=1, width=8, n_heads=2, seed=0):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.embed = nn.Parameter(torch.randn(4, width))
+            layer = nn.TransformerEncoderLayer(width, n_heads, 16, 0.0, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+            self.head = nn.Linear(width, 3)
+
+    def forward(self, X):
+        return self.head(self.encoder(X[:, :, None] * self.embed).mean(dim=1))
+
+
+def n_hooks(module):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules())
+
+
+# -- capture ------------------------------------------------------------------------------------
+
+
+def test_captured_layers_are_what_they_return_and_hooks_are_gone_afterwards():
+    module, rows = mlp(), torch.from_numpy(X)
+    with captured(module, ["0", "1", ""]) as heard:
+        output = module(rows)
+    torch.testing.assert_close(heard["0"], module[0](rows))
+    torch.testing.assert_close(heard["1"], torch.tanh(module[0](rows)))
+    assert heard[""] is output
+    assert n_hooks(module) == 0
+
+
+def test_hooks_are_gone_after_an_error_too():
+    module = mlp()
+    with pytest.raises(RuntimeError), captured(module, ["0"]):
+        module(torch.zeros(2, 99))
+    with pytest.raises(ValueError, match="no layer 'x'"), captured(module, ["0", "x"]):
+        pass
+    assert n_hooks(module) == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_probabilities_are_those_of_the_layer(training):
+    module, rows = Tokens().train(training), torch.from_numpy(X[:5])
+    attention = module.encoder.layers[0].self_attn
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    path = "encoder.layers.0.self_attn"
+    with torch.no_grad(), captured(module, [], attention=[path]) as heard:
+        output = module(rows)
+    tokens = rows[:, :, None] * module.embed
+    _, expected = attention(tokens, tokens, tokens, average_attn_weights=False)
+    torch.testing.assert_close(heard[path], expected)
+    assert heard[path].shape == (5, 2, 4, 4)
+    assert torch.backends.mha.get_fastpath_enabled() == fastpath
+    with torch.no_grad():
+        torch.testing.assert_close(output, module(rows))
+
+
+def test_a_wrong_path_lists_the_closest_names():
+    with pytest.raises(
+        ValueError, match=r"The student Tokens has no layer 'encoder.layer.0'.*lay"
+    ):
+        find_layer(Tokens(), "encoder.layer.0", who="The student")
+
+
+# -- hints in training ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", sorted(FEATURE_LOSSES.keys() - {"attention-probabilities"}))
+def test_every_loss_on_layers_trains(loss):
+    teacher, student = mlp(16, seed=1), mlp(8)
+    before = copy.deepcopy(teacher.state_dict())
+    path = {"jacobian": ""}.get(loss, "1")
+    if loss == "attention-transfer":
+        teacher, student, path = Tokens(seed=1), Tokens(), "encoder"
+        before = copy.deepcopy(teacher.state_dict())
+    hint = LayerHint(path, path, loss=loss)
+    model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
+    model.fit(X, y)
+    without = clone(model).set_params(hints=None).fit(X, y)
+    assert not np.allclose(model.predict_proba(X), without.predict_proba(X), atol=1e-6)
+    assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
+    assert n_hooks(teacher) == n_hooks(model.student_.module_) == 0
+    assert all(p.grad is None for p in teacher.parameters())
+    # What was trained along is not part of the student.
+    assert model.student_.module_.state_dict().keys() == student.state_dict().keys()
+
+
+def test_a_hint_of_weight_zero_changes_nothing():
+    model = DistillationClassifier(mlp(16, seed=1), mlp(), strategy=QUICK, random_state=0)
+    plain = model.fit(X, y).predict_proba(X)
+    model.set_params(hints=[LayerHint("1", "1", loss="cka", weight=0.0)])
+    np.testing.assert_allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
+
+
+def test_a_heavy_hint_makes_the_layers_alike():
+    def distance(model):
+        rows = torch.from_numpy(X)
+        with torch.no_grad():
+            a, b = teacher[:2](rows), model.student_.module_[:2](rows)
+        a, b = (torch.cdist(v, v) / torch.cdist(v, v).mean() for v in (a, b))
+        return (a - b).abs().mean().item()
+
+    teacher = mlp(16, seed=1)
+    strategy = GradientTraining(max_epochs=40, batch_size=50, validation_fraction=None)
+    model = DistillationClassifier(teacher, mlp(), strategy=strategy, random_state=0)
+    plain = distance(model.fit(X, y))
+    model.set_params(hints=[LayerHint("1", "1", loss="rkd-distance", weight=30.0)])
+    assert distance(model.fit(X, y)) < 0.5 * plain
+
+
+def test_attention_is_taught_to_a_student_with_fewer_layers_and_heads():
+    teacher, student = Tokens(n_layers=2, seed=1), Tokens(n_layers=1, n_heads=1)
+    hint = AttentionHint("encoder.layers.1.self_attn", "encoder.layers.0.self_attn", weight=5.0)
+    model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
+    plain = clone(model).set_params(hints=None).fit(X, y).predict_proba(X)
+    assert not np.allclose(model.fit(X, y, X_unlabeled=X[:20]).predict_proba(X), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "layer"),
+    [
+        (MLPClassifier((6,), max_iter=2000, random_state=0), "hidden.0"),
+        (RandomForestClassifier(5, min_samples_leaf=4, random_state=0), "leaves"),
+        (make_pipeline(StandardScaler(), MLPClassifier((6,), max_iter=2000)), "hidden.0"),
+    ],
+    ids=["mlp", "forest", "pipeline"],
+)
+def test_scikit_learn_teachers_have_layers_too(teacher, layer):
+    hint = LayerHint(layer, "1", loss="cka")
+    model = DistillationClassifier(teacher.fit(X, y), mlp(), hints=[hint], strategy=QUICK)
+    assert model.fit(X, y, X_unlabeled=X[:9]).score(X, y) > 0
+
+
+def test_hidden_activations_lead_to_the_networks_own_probabilities():
+    for activation in ("relu", "tanh", "logistic"):
+        teacher = MLPClassifier((6, 5), activation=activation, max_iter=20, random_state=0)
+        with pytest.warns(UserWarning, match="converge"):
+            teacher.fit(X, y)
+        logits = read_layer(teacher, X, "hidden.1") @ teacher.coefs_[2] + teacher.intercepts_[2]
+        proba = torch.softmax(torch.as_tensor(logits), dim=1).numpy()
+        np.testing.assert_allclose(proba, teacher.predict_proba(X), atol=1e-5)
+
+
+def test_rows_in_the_same_leaves_have_the_same_coordinates():
+    teacher = RandomForestClassifier(3, max_depth=2, random_state=0).fit(X, y)
+    features, leaves = read_layer(teacher, X, "leaves"), teacher.apply(X)
+    _, first, group = np.unique(leaves, axis=0, return_index=True, return_inverse=True)
+    np.testing.assert_allclose(features, features[first][group.ravel()], atol=1e-4)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+FOREST = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "hint", "match"),
+    [
+        (mlp(), mlp(), LayerHint("9", "1"), "The teacher Sequential has no layer '9'"),
+        (mlp(), mlp(), LayerHint("1", "one"), "The student Sequential has no layer 'one'"),
+        (mlp(), mlp(), AttentionHint("1", "1"), "returns no attention probabilities"),
+        (mlp(), LogisticRegression(), LayerHint("1", "1"), "needs a network as student"),
+        (
+            FOREST,
+            mlp(),
+            LayerHint("hidden.0", "1"),
+            r"has no layer 'hidden.0'. It has \['leaves'\]",
+        ),
+        (
+            FOREST,
+            mlp(),
+            LayerHint("leaves", "", loss="jacobian"),
+            "needs a torch module as teacher",
+        ),
+        (mlp(), mlp(), LayerHint("1", "1", loss="fitnet"), "fitnets"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_a_hint_that_cannot_be_followed_is_refused(teacher, student, hint, match):
+    model = DistillationClassifier(teacher, student, hints=[hint], strategy="auto")
+    with pytest.raises((ValueError, TypeError), match=match):
+        model.fit(X, y)
+    if isinstance(teacher, nn.Module):
+        assert n_hooks(teacher) == 0
+
+
+def test_hints_need_the_teacher_itself():
+    model = DistillationClassifier(None, mlp(), hints=[LayerHint("1", "1")], strategy=QUICK)
+    with pytest.raises(ValueError, match="hints need the teacher itself"):
+        model.fit(X, y, teacher_output=np.full((150, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("loss", ["dkd", "dist", "logit-standardization"])
+def test_losses_without_information_for_two_classes_are_refused(loss):
+    model = DistillationClassifier(LogisticRegression().fit(X, y == 1), mlp(), loss=loss)
+    two = nn.Sequential(nn.Linear(4, 2))
+    with pytest.raises(ValueError, match="carries no information with 2 classes.*Use .kl."):
+        model.set_params(student=two, strategy=QUICK).fit(X, y == 1)
+
+
+def test_a_loss_by_name_is_for_networks_only():
+    with pytest.raises(TypeError, match="loss='dkd' needs a network"):
+        DistillationClassifier(FOREST, LogisticRegression(), loss="dkd").fit(X, y)
