@@ -85,12 +85,11 @@ def main():
     )
     for rows in runs:
         results += rows
+        if options.csv:
+            pd.DataFrame(results).to_csv(options.csv, index=False)
         at = f"{time.perf_counter() - began:5.0f} s"
         print(f"{at}  {rows[0]['set']}, seed {rows[0]['seed']}", file=sys.stderr, flush=True)
-    results = pd.DataFrame(results)
-    if options.csv:
-        results.to_csv(options.csv, index=False)
-    return print_report(results)
+    return print_report(pd.DataFrame(results))
 
 
 def parse_options():
@@ -223,8 +222,10 @@ def measure(y, proba):
 
 def print_report(results):
     gains = gains_over_twins(results)
-    shape = f"{results['set'].nunique()} data sets, {results['seed'].nunique()} splits of each"
-    print(f"{shape}. Gain over the twin on hard labels: mean ± standard error (data sets won).")
+    sets, seeds = results["set"].nunique(), results["seed"].nunique()
+    unit = "data sets" if sets > 1 else "splits"
+    print(f"{sets} data sets, {seeds} splits of each.")
+    print(f"Gain over the twin on hard labels: mean ± standard error ({unit} won).")
     print("A gain of log loss is what it fell by, in nats.")
     for (student, labels), part in gains.groupby(["student", "labels"], sort=False):
         print(f"\n## {student}, {labels} labels\n{summary(part)}")
@@ -255,10 +256,11 @@ def setting_columns(gains):
 
 def summary(gains):
     setting = setting_columns(gains)
-    of_set = gains.groupby([*setting, "set"])[list(METRICS)].mean()
-    by_setting = of_set.groupby(level=setting)
+    unit = "set" if gains["set"].nunique() > 1 else "seed"
+    of_unit = gains.groupby([*setting, unit])[list(METRICS)].mean()
+    by_setting = of_unit.groupby(level=setting)
     mean, error = by_setting.mean(), by_setting.sem()
-    won, count = (of_set > 0).groupby(level=setting).sum(), by_setting.count()
+    won, count = (of_unit > 0).groupby(level=setting).sum(), by_setting.count()
     lines = {
         metric: [
             f"{m:+.4f} ±{e:.4f} ({w}/{n})"
@@ -274,8 +276,8 @@ def summary(gains):
 def mean_ranks(gains):
     setting = setting_columns(gains)
     cell = ["set", "labels"]
-    of_set = gains.groupby([*cell, *setting])[list(METRICS)].mean()
-    ranks = of_set.groupby(level=cell).rank(ascending=False)
+    of_unit = gains.groupby([*cell, *setting])[list(METRICS)].mean()
+    ranks = of_unit.groupby(level=cell).rank(ascending=False)
     by_labels = ranks.groupby(level=[*setting, "labels"]).mean().unstack("labels")
     return by_labels.round(1).to_string()
 
