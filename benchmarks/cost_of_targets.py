@@ -75,7 +75,9 @@ def main():
     for name, student in students.items():
         trainer = select_trainer("weighted-labels", student)
         fitting, _ = seconds(lambda t=trainer, s=student: t.fit(s, X, y, None, targets, {}))
-        print(f"{name}: weighted-label fit {fitting:.2f} s, share of targets {making / fitting:.2%}")
+        print(
+            f"{name}: weighted-label fit {fitting:.2f} s, share of targets {making / fitting:.2%}"
+        )
 
     tracemalloc.start()
     DistillationClassifier(teacher, students["64-leaf tree"]).fit(X, y)

@@ -1,6 +1,6 @@
 """The time to import the package, relative to what it needs of scikit-learn.
 
-    python benchmarks/import_time.py
+python benchmarks/import_time.py
 """
 
 import subprocess
@@ -20,7 +20,10 @@ def seconds(code):
 
 def main():
     pairs = [
-        (seconds("import sklearn_distill"), seconds("import sklearn.ensemble, sklearn.model_selection"))
+        (
+            seconds("import sklearn_distill"),
+            seconds("import sklearn.ensemble, sklearn.model_selection"),
+        )
         for _ in range(RUNS + 1)
     ][1:]
     ours, theirs = np.median(pairs, axis=0)

@@ -180,12 +180,15 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             return select_trainer(HardLabels(), self.student)
         trainer = clone(select_trainer(self.strategy, self.student))
         settings = trainer.get_params(deep=False)
-        inherited = {key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")}
+        inherited = {
+            key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")
+        }
         for key, value in {"loss": self.loss != "kl", "hints": bool(self.hints)}.items():
             if value and key not in settings:
                 raise TypeError(
                     f"{key}={inherited[key]!r} needs a network as student. The student "
-                    f"{name_of(last_step(self.student))} is taught by {trainer.name}: leave {key} out."
+                    f"{name_of(last_step(self.student))} is taught by {trainer.name}: "
+                    f"leave {key} out."
                 )
         unset = {key for key in inherited if key in settings and not settings[key]}
         return trainer.set_params(**{key: inherited[key] for key in unset})

@@ -92,7 +92,9 @@ def test_a_bare_module_is_a_fitted_teacher_and_comes_out_as_it_went_in():
     assert all(part.training for part in module.modules())
     assert_same_state(state(module), before)
     assert all(p.grad is None for p in module.parameters())
-    explicit = DistillationClassifier(TorchTeacher(module), DecisionTreeClassifier(max_depth=3, random_state=0))
+    explicit = DistillationClassifier(
+        TorchTeacher(module), DecisionTreeClassifier(max_depth=3, random_state=0)
+    )
     np.testing.assert_array_equal(explicit.fit(X, y).predict_proba(X), model.predict_proba(X))
 
 
@@ -357,7 +359,9 @@ def test_a_net_is_searched():
 def test_a_fitted_net_is_a_teacher():
     teacher = net(max_epochs=20).fit(X, y.astype(np.int64))
     before = state(teacher.module_)
-    model = DistillationClassifier(teacher, DecisionTreeClassifier(max_depth=3, random_state=0)).fit(X, y)
+    model = DistillationClassifier(
+        teacher, DecisionTreeClassifier(max_depth=3, random_state=0)
+    ).fit(X, y)
     assert model.teacher_ is teacher
     assert_same_state(state(teacher.module_), before)
     assert model.score(X, y) > 0.8

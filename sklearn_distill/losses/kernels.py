@@ -1,6 +1,6 @@
 """Compiled kernels of Hinton's loss for boosters: one pass over the rows, no large temporaries.
 
-With row weight w, temperature T and weight alpha of the teacher, the loss of a row with margins z is
+With row weight w, temperature T and weight alpha of the teacher, a row with margins z has the loss
 
     w [(1 - alpha) CE(y, softmax(z)) + alpha T^2 KL(p_T || softmax(z / T))].
 
@@ -8,8 +8,8 @@ Put s = w (1 - alpha + alpha T) and a = w (1 - alpha) / s, the *label share*. Th
 
     s [a softmax(z) + (1 - a) softmax(z / T) - u],    u = a onehot(y) + (1 - a) p_T,
 
-so that one array of *mixed targets* u, made once by :func:`mix_targets`, is all that has to be kept
-beside the margins. The diagonal of the Hessian is s [a p (1 - p) + (1 - a) / T q (1 - q)].
+so that one array of *mixed targets* u, made once by :func:`mix_targets`, is all that has to be
+kept beside the margins. The diagonal of the Hessian is s [a p (1 - p) + (1 - a) / T q (1 - q)].
 
 Nothing here starts a thread, for numba's own threads end the process when they are used after a
 fork, or from two threads at once. The kernels release the GIL and work on a range of rows, so that
@@ -17,21 +17,50 @@ a caller may give each of its threads a part.
 """
 
 import math
+from functools import partial
 
 import numba
 import numpy as np
 
+#: Rows that are worked on together: their intermediate results stay in the processor's cache.
+BLOCK = 128
+
 #: Second derivatives are at least this, as in XGBoost: 0/0 is no leaf value.
 HESSIAN_FLOOR = 1e-16
 
+# For exp(x) = 2^n exp(r), with n the integer nearest to x / ln 2.
+LOG2_E = 1.4426950408889634
+LN_2_HIGH, LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+#: Added to a float64 below 2^51, it leaves the nearest integer in the lowest bits.
+ROUND_TO_INT = 6755399441055744.0
+#: 1/13!, 1/12!, ..., 1/2!: enough for \|r\| <= ln(2) / 2.
+EXP_SERIES = tuple(1 / math.factorial(i) for i in range(13, 1, -1))
 
-def _compiled(kernel):
+
+def _compiled(kernel, nogil=True):
     """Compile ``kernel`` at its first call, and keep the machine code on disk where possible."""
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": nogil, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(kernel)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return numba.njit(**options)(kernel)
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _exp(x):
+    """Return e**x for x <= 0, to the last bit or the one before it.
+
+    Unlike a call of the C library's function, this can be vectorised: four times as fast.
+    """
+    x = max(x, -708.0)
+    shifted = x * LOG2_E + ROUND_TO_INT
+    n = shifted - ROUND_TO_INT
+    r = (x - n * LN_2_HIGH) - n * LN_2_LOW
+    tail = EXP_SERIES[0]
+    for c in EXP_SERIES[1:]:
+        tail = tail * r + c
+    power_of_2 = np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
+    return (1.0 + (r + r * r * tail)) * power_of_2
 
 
 @_compiled
@@ -136,39 +165,50 @@ def softmax_derivatives(
     first, last : int
     """
     n_classes = margins.shape[1]
-    plain = np.empty(n_classes)
-    tempered = np.empty(n_classes)
-    for i in range(first, last):
-        top = -np.inf
+    plain = np.empty((n_classes, BLOCK))
+    tempered = np.empty((n_classes, BLOCK))
+    top = np.empty(BLOCK)
+    all_plain = np.empty(BLOCK)
+    all_tempered = np.empty(BLOCK)
+    for begin in range(first, last, BLOCK):
+        n = min(BLOCK, last - begin)
+        rows = slice(begin, begin + n)
+        share = label_share[rows]
+        weight = scale[rows]
+        top[:] = -np.inf
         for k in range(n_classes):
-            top = max(top, margins[i, k] + start[k])
-        share = label_share[i]
-        all_plain = 0.0
-        all_tempered = 0.0
-        if temperature == 1.0:
-            share = 1.0
+            z = margins[rows, k]
+            shifted = plain[k]
+            for i in range(n):
+                shifted[i] = z[i] + start[k]
+                top[i] = max(top[i], shifted[i])
+        all_plain[:] = 0.0
+        all_tempered[:] = 0.0
         for k in range(n_classes):
-            above = margins[i, k] + start[k] - top
-            if share > 0.0:
-                plain[k] = math.exp(above)
-                all_plain += plain[k]
-            if share < 1.0:
-                tempered[k] = math.exp(above / temperature)
-                all_tempered += tempered[k]
-        weight = scale[i]
+            e, f = plain[k], tempered[k]
+            if temperature != 1.0:
+                for i in range(n):
+                    f[i] = _exp((e[i] - top[i]) / temperature)
+                    all_tempered[i] += f[i]
+            for i in range(n):
+                e[i] = _exp(e[i] - top[i])
+                all_plain[i] += e[i]
         for k in range(n_classes):
-            mixed = 0.0
-            curvature = 0.0
-            if share > 0.0:
-                p = plain[k] / all_plain
-                mixed = share * p
-                curvature = share * p * (1.0 - p)
-            if share < 1.0:
-                q = tempered[k] / all_tempered
-                mixed += (1.0 - share) * q
-                curvature += (1.0 - share) / temperature * q * (1.0 - q)
-            gradient[i, k] = weight * (mixed - targets[i, k])
-            hessian[i, k] = max(weight * curvature * hessian_factor, HESSIAN_FLOOR)
+            e, f = plain[k], tempered[k]
+            u, g, h = targets[rows, k], gradient[rows, k], hessian[rows, k]
+            if temperature == 1.0:
+                for i in range(n):
+                    p = e[i] / all_plain[i]
+                    g[i] = weight[i] * (p - u[i])
+                    h[i] = max(weight[i] * (p * (1.0 - p)) * hessian_factor, HESSIAN_FLOOR)
+            else:
+                for i in range(n):
+                    p = e[i] / all_plain[i]
+                    q = f[i] / all_tempered[i]
+                    a = np.float64(share[i])
+                    c = a * p * (1.0 - p) + (1.0 - a) / temperature * q * (1.0 - q)
+                    g[i] = weight[i] * (a * p + (1.0 - a) * q - u[i])
+                    h[i] = max(weight[i] * c * hessian_factor, HESSIAN_FLOOR)
 
 
 @_compiled
@@ -204,3 +244,64 @@ def logistic_derivatives(
             curvature = share * curvature + (1.0 - share) / temperature * q * (1.0 - q)
         gradient[i] = scale[i] * (mixed - targets[i])
         hessian[i] = max(scale[i] * curvature, HESSIAN_FLOOR)
+
+
+@partial(_compiled, nogil=False)
+def row_derivatives(margins, targets, scale, shares, temperature, gradient, hessian):
+    """Write gradient and whole Hessian of *minus* the loss of one row, of several classes.
+
+    For CatBoost, which asks row by row and has room for nothing but one float32 per class.
+
+    Parameters
+    ----------
+    margins : ndarray of shape (n_classes,)
+    targets : ndarray of float32, shape (n_classes,)
+        The mixed targets u. The first one is not looked at: they add up to one.
+    scale : float
+        The row's weight in the sum of both terms, s (1 + a (T - 1)) / T.
+    shares : ndarray of shape (2^n_bits,)
+        Values of a; the lowest bits of ``targets[1]`` say which one it is.
+    temperature : float
+    gradient : ndarray of shape (n_classes,)
+    hessian : ndarray of shape (n_classes (n_classes + 1) / 2,)
+        Gets the upper triangle, row after row.
+    """
+    n_classes = len(margins)
+    share = shares[targets.view(np.uint32)[1] & (len(shares) - 1)]
+    scale *= temperature / (1.0 + share * (temperature - 1.0))
+    if temperature == 1.0:
+        share = 1.0
+    top = -np.inf
+    for k in range(n_classes):
+        top = max(top, margins[k])
+    p = gradient
+    total = 0.0
+    for k in range(n_classes):
+        p[k] = _exp(margins[k] - top)
+        total += p[k]
+    p /= total
+    at = 0
+    for k in range(n_classes):
+        for j in range(k, n_classes):
+            hessian[at] = scale * share * p[k] * (p[j] - (j == k))
+            at += 1
+    mixed = p
+    if share < 1.0:
+        q = np.empty(n_classes)
+        total = 0.0
+        for k in range(n_classes):
+            q[k] = _exp((margins[k] - top) / temperature)
+            total += q[k]
+        q /= total
+        at = 0
+        for k in range(n_classes):
+            for j in range(k, n_classes):
+                curvature = (1.0 - share) / temperature
+                hessian[at] += scale * curvature * q[k] * (q[j] - (j == k))
+                at += 1
+            mixed[k] = share * p[k] + (1.0 - share) * q[k]
+    first = 1.0
+    for k in range(1, n_classes):
+        first -= targets[k]
+        gradient[k] = scale * (targets[k] - mixed[k])
+    gradient[0] = scale * (first - mixed[0])
