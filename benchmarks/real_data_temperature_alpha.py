@@ -101,7 +101,7 @@ def parse_options():
     parser.add_argument("--temperatures", nargs="+", type=float, default=[1, 2, 3, 4, 8])
     parser.add_argument("--alphas", nargs="+", type=float, default=[0.5, 0.75, 1])
     parser.add_argument("--floors", nargs="+", type=float, default=[_reading.PROBABILITY_FLOOR])
-    parser.add_argument("--max-train", type=int, help="rows to train on, at most")
+    parser.add_argument("--max-train", type=int, help="rows to train on, at most (not of fraud)")
     parser.add_argument("--quick", action="store_true", help="fewer data sets and 3,000 rows each")
     parser.add_argument("--jobs", type=int, default=1, help="data sets at a time")
     parser.add_argument("--csv", help="write one line for each model to this file")

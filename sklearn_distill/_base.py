@@ -52,7 +52,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     _parameter_constraints: dict = {
         "teacher": [HasMethods("fit"), HasMethods("predict"), HasMethods("forward"), None],
-        "student": [HasMethods("fit"), HasMethods("forward")],
+        "student": [HasMethods("fit"), HasMethods("forward"), None],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "loss": [StrOptions({*LOGIT_LOSSES}), callable],
@@ -68,7 +68,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     def __init__(
         self,
         teacher,
-        student,
+        student=None,
         *,
         temperature=3.0,
         alpha=0.75,
@@ -136,7 +136,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
         classes, labels = self._encode(y, sample_weight)
-        trainer = self._make_trainer()
+        student = self._new_student(X, classes)
+        trainer = self._make_trainer(student)
         routed = self._route(sample_weight, fit_params)
         with stage("labels from the teacher", self.verbose):
             teacher, log_proba = self._label(X, y, X_unlabeled, teacher_output, classes, routed)
@@ -144,7 +145,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         targets = SoftTargets(classes, labels, log_proba, self.alpha, temperature, sample_weight)
         with stage(f"{trainer.name} for the student", self.verbose):
             student = trainer.fit(
-                clone(self.student, safe=False),
+                student,
                 X,
                 y,
                 X_unlabeled,
@@ -175,10 +176,18 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     def _check_y(self, y):
         """Return y as a checked ndarray of shape (n_samples,)."""
 
-    def _make_trainer(self):
-        if self.alpha == 0 and not is_network(last_step(self.student)):
-            return select_trainer(HardLabels(), self.student)
-        trainer = clone(select_trainer(self.strategy, self.student))
+    def _new_student(self, X, classes):
+        """Return an unfitted student: a copy of the user's, or the default network."""
+        if self.student is not None:
+            return clone(self.student, safe=False)
+        from sklearn_distill.nn.default_network import default_student
+
+        return default_student(X, len(classes))
+
+    def _make_trainer(self, student):
+        if self.alpha == 0 and not is_network(last_step(student)):
+            return select_trainer(HardLabels(), student)
+        trainer = clone(select_trainer(self.strategy, student))
         settings = trainer.get_params(deep=False)
         inherited = {
             key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")
@@ -187,7 +196,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             if value and key not in settings:
                 raise TypeError(
                     f"{key}={inherited[key]!r} needs a network as student. The student "
-                    f"{name_of(last_step(self.student))} is taught by {trainer.name}: "
+                    f"{name_of(last_step(student))} is taught by {trainer.name}: "
                     f"leave {key} out."
                 )
         unset = {key for key in inherited if key in settings and not settings[key]}

@@ -19,10 +19,12 @@ def _student_offers(method):
     def check(self):
         if hasattr(self, "student_"):
             return self.trainer_.offers(self.student_, method)
+        if self.student is None:
+            return True  # the default network gives everything
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                trainer = self._make_trainer()
+                trainer = self._make_trainer(self.student)
         except TypeError:
             return False
         return trainer.offers(self.student, method)
@@ -44,7 +46,7 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
 
     Parameters
     ----------
-    teacher : estimator or None
+    teacher : estimator, torch module or None
         - *Fitted*: used as it is. It is never refitted, copied or changed, and
           ``clone`` carries it over by reference.
         - *Not fitted*: cloned and fitted inside ``fit``; its labels for the
@@ -53,10 +55,11 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
 
         It is read through ``predict_proba``, else ``decision_function``, else
         ``predict``, the latter two with a warning.
-    student : estimator
-        Cloned and fitted inside ``fit``. A classifier or a regressor, or a
-        :class:`~sklearn.pipeline.Pipeline` that ends in one; its transformers are fitted on the
-        real rows.
+    student : estimator, torch module or None, default=None
+        Cloned and fitted inside ``fit``. A classifier, a regressor, a torch module or a skorch
+        net, or a :class:`~sklearn.pipeline.Pipeline` that ends in one; its transformers are
+        fitted on the real rows. None takes a compact network with preprocessing of its own for
+        numeric, categorical and missing values.
     temperature : float in (0, inf), default=3.0
         Softness of the targets. 1 leaves them as they are.
     alpha : float in [0, 1], default=0.75

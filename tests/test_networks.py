@@ -397,3 +397,37 @@ def test_verbose_shows_a_bar(capsys):
     strategy = GradientTraining(max_epochs=2)
     DistillationClassifier(mlp(), mlp(), strategy=strategy, verbose=1).fit(X, y)
     assert "epochs" in capsys.readouterr().err
+
+
+# -- the default student ------------------------------------------------------------------------
+
+
+def test_without_a_student_a_network_learns_numbers_categories_and_gaps():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(
+        {
+            "number": rng.lognormal(size=300),
+            "gappy": np.where(rng.uniform(size=300) < 0.2, np.nan, rng.normal(size=300)),
+            "colour": pd.Categorical(rng.choice(["red", "green", "blue"], size=300)),
+            "text": np.where(rng.uniform(size=300) < 0.1, None, "some"),
+        }
+    )
+    labels = ((table["colour"] == "red") ^ (table["gappy"] > 0)).astype(int).to_numpy()
+    proba = np.column_stack([0.9 - 0.8 * labels, 0.1 + 0.8 * labels])
+    model = DistillationClassifier(None, random_state=0)
+    model.fit(table, labels, teacher_output=proba)
+    assert model.score(table, labels) > 0.9
+    assert model.n_features_in_ == 4
+    unseen = table.assign(colour=pd.Categorical(["violet"] * 300))
+    assert np.isfinite(model.predict_proba(unseen)).all()
+    assert clone(model).student is None
+    twin = clone(model).set_params(alpha=0).fit(table, labels)
+    assert twin.score(table, labels) > 0.9
+
+
+def test_without_a_student_sparse_rows_are_learned_too():
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = sparse.csr_matrix(np.abs(X))
+    model = DistillationClassifier(LogisticRegression(), random_state=0).fit(rows, y)
+    assert model.score(rows, y) > 0.8
