@@ -33,7 +33,7 @@ LOG2_E = 1.4426950408889634
 LN_2_HIGH, LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 #: Added to a float64 below 2^51, it leaves the nearest integer in the lowest bits.
 ROUND_TO_INT = 6755399441055744.0
-#: 1/13!, 1/12!, ..., 1/2!: enough for \|r\| <= ln(2) / 2.
+#: 1/13!, 1/12!, ..., 1/2!: enough for |r| <= ln(2) / 2.
 EXP_SERIES = tuple(1 / math.factorial(i) for i in range(13, 1, -1))
 
 

@@ -1,5 +1,7 @@
 """The student that is taken when none is given: a compact network with its own preprocessing."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -39,7 +41,7 @@ def default_student(X, n_classes):
     """
     widths = [*HIDDEN, n_classes]
     layers = [nn.LazyLinear(widths[0])]
-    for width, next_width in zip(widths[:-1], widths[1:], strict=True):
+    for width, next_width in pairwise(widths):
         layers += [nn.SiLU(), nn.Dropout(DROPOUT), nn.Linear(width, next_width)]
     return Pipeline([("prepare", _preparation(X)), ("network", nn.Sequential(*layers))])
 
