@@ -60,9 +60,9 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
         net, or a :class:`~sklearn.pipeline.Pipeline` that ends in one; its transformers are
         fitted on the real rows. None takes a compact network with preprocessing of its own for
         numeric, categorical and missing values.
-    temperature : float in (0, inf), default=3.0
+    temperature : float in (0, inf), default=2.0
         Softness of the targets. 1 leaves them as they are.
-    alpha : float in [0, 1], default=0.75
+    alpha : float in [0, 1], default=0.5
         Weight of the teacher. 1 ignores the real labels; 0 ignores the teacher (which is not even
         called) and fits the plain student: the twin to compare with.
     loss : str or callable, default="kl"

@@ -88,7 +88,7 @@ INSTANCES = {
             HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=3),
             cv="in-sample",
         ),
-        BINS_COUNT_ROWS | STUDENT_PREDICTS_NAN,
+        STUDENT_PREDICTS_NAN,
     ),
     "nearest neighbours from logistic, sampled": (
         distilled(LOGISTIC, KNeighborsClassifier(3), strategy="sampled-labels", cv="in-sample"),
