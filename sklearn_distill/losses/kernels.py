@@ -63,6 +63,12 @@ def _exp(x):
     return (1.0 + (r + r * r * tail)) * power_of_2
 
 
+@numba.njit(inline="always", error_model="numpy")
+def _sigmoid(x):
+    e = _exp(-abs(x))
+    return (1.0 if x >= 0 else e) / (1.0 + e)
+
+
 @_compiled
 def mix_targets(
     log_proba,
@@ -232,18 +238,22 @@ def logistic_derivatives(
         Written to.
     first, last : int
     """
-    for i in range(first, last):
-        z = margins[i] + start
-        p = 1.0 / (1.0 + math.exp(-z))
-        mixed = p
-        curvature = p * (1.0 - p)
-        if temperature != 1.0:
-            share = label_share[i]
-            q = 1.0 / (1.0 + math.exp(-z / temperature))
-            mixed = share * p + (1.0 - share) * q
-            curvature = share * curvature + (1.0 - share) / temperature * q * (1.0 - q)
-        gradient[i] = scale[i] * (mixed - targets[i])
-        hessian[i] = max(scale[i] * curvature, HESSIAN_FLOOR)
+    rows = slice(first, last)
+    z, u, g, h = margins[rows], targets[rows], gradient[rows], hessian[rows]
+    share, weight = label_share[rows], scale[rows]
+    if temperature == 1.0:
+        for i in range(last - first):
+            p = _sigmoid(z[i] + start)
+            g[i] = weight[i] * (p - u[i])
+            h[i] = max(weight[i] * (p * (1.0 - p)), HESSIAN_FLOOR)
+    else:
+        for i in range(last - first):
+            p = _sigmoid(z[i] + start)
+            q = _sigmoid((z[i] + start) / temperature)
+            a = np.float64(share[i])
+            c = a * p * (1.0 - p) + (1.0 - a) / temperature * q * (1.0 - q)
+            g[i] = weight[i] * (a * p + (1.0 - a) * q - u[i])
+            h[i] = max(weight[i] * c, HESSIAN_FLOOR)
 
 
 @partial(_compiled, nogil=False)
