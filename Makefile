@@ -61,7 +61,7 @@ clean:  ## remove caches and built documentation
 distclean: clean  ## remove the virtual environments too
 	rm -rf $(TEST) $(DEMO) $(DOCS)
 
-$(TEST)/.installed: EXTRAS := test
+$(TEST)/.installed: EXTRAS := test,boosters
 $(DEMO)/.installed: EXTRAS := examples
 $(DOCS)/.installed: EXTRAS := docs
 

@@ -1,5 +1,6 @@
 """Everything between a teacher of any make and its class log-probabilities."""
 
+from sklearn_distill.teachers._boosters import BoosterTeacher
 from sklearn_distill.teachers._layers import read_layer
 from sklearn_distill.teachers._reading import (
     PROBABILITY_FLOOR,
@@ -14,6 +15,7 @@ from sklearn_distill.teachers._torch import TorchTeacher
 
 __all__ = [
     "PROBABILITY_FLOOR",
+    "BoosterTeacher",
     "TorchTeacher",
     "align_columns",
     "as_classifier",

@@ -12,6 +12,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_distill.teachers._boosters import BoosterTeacher, native_library
 from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils.kinds import is_module, is_of_kind, last_step, name_of
 from sklearn_distill.utils.rows import n_rows
@@ -37,6 +38,9 @@ def is_fitted(teacher):
         return False
     if is_module(teacher):
         return True
+    if native_library(teacher):
+        # Of the native boosters only CatBoost's may be untrained.
+        return not hasattr(teacher, "is_fitted") or teacher.is_fitted()
     try:
         check_is_fitted(teacher)
     except (NotFittedError, TypeError):
@@ -48,7 +52,9 @@ def is_fitted(teacher):
 
 
 def as_classifier(teacher):
-    """Return the teacher itself, or a bare torch module in the form of a classifier."""
+    """Return the teacher itself, or a bare module or booster in the form of a classifier."""
+    if native_library(teacher):
+        return BoosterTeacher(teacher)
     return TorchTeacher(teacher) if is_module(teacher) else teacher
 
 

@@ -5,6 +5,7 @@ import warnings
 from sklearn_distill.trainers._gradient import GradientTraining
 from sklearn_distill.trainers._hard_labels import HardLabels
 from sklearn_distill.trainers._sampled_labels import SampledLabels
+from sklearn_distill.trainers._soft_boosting import SoftBoosting
 from sklearn_distill.trainers._target_regression import TargetRegression
 from sklearn_distill.trainers._trainer import Trainer
 from sklearn_distill.trainers._weighted_labels import WeightedLabels
@@ -15,6 +16,7 @@ __all__ = [
     "GradientTraining",
     "HardLabels",
     "SampledLabels",
+    "SoftBoosting",
     "TargetRegression",
     "Trainer",
     "WeightedLabels",
@@ -24,7 +26,13 @@ __all__ = [
 #: ``strategy="auto"`` takes the first that has no objection.
 STRATEGIES = {
     trainer.name: trainer
-    for trainer in (GradientTraining, WeightedLabels, TargetRegression, SampledLabels)
+    for trainer in (
+        GradientTraining,
+        SoftBoosting,
+        WeightedLabels,
+        TargetRegression,
+        SampledLabels,
+    )
 }
 
 

@@ -3,7 +3,12 @@
 import numpy as np
 
 from sklearn_distill.trainers._target_regression import fit_regressor
-from sklearn_distill.trainers._trainer import ClassifierTrainer, fit_bare, weight_argument
+from sklearn_distill.trainers._trainer import (
+    ClassifierTrainer,
+    fit_bare,
+    labels_for,
+    weight_argument,
+)
 from sklearn_distill.utils.kinds import is_of_kind
 
 
@@ -30,7 +35,8 @@ class HardLabels(ClassifierTrainer):
             Z = indicators[:, 1] if indicators.shape[1] == 2 else indicators
             return fit_regressor(student, X, None, Z, targets.sample_weight, fit_params)
         weights = weight_argument(student, targets.sample_weight)
-        return fit_bare(student, X, targets.classes[targets.labels], **weights, **fit_params)
+        y = labels_for(student, targets.classes, targets.labels)
+        return fit_bare(student, X, y, **weights, **fit_params)
 
     def predict(self, student, X, classes):
         """Return the predicted labels."""

@@ -12,7 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.targets import untemper
 from sklearn_distill.utils._sklearn_private import routing_enabled
-from sklearn_distill.utils.kinds import name_of
+from sklearn_distill.utils.kinds import booster_of, last_step, name_of
 from sklearn_distill.utils.rows import n_rows
 
 
@@ -102,7 +102,11 @@ class ClassifierTrainer(Trainer):
 
     def predict(self, student, X, classes):
         """Return the student's labels: tempering keeps the order of the classes."""
-        return student.predict(X)
+        predicted = student.predict(X)
+        if booster_of(last_step(student)) == "xgboost":
+            return classes[predicted]
+        # CatBoost gives a column.
+        return predicted.ravel() if getattr(predicted, "ndim", 1) == 2 else predicted
 
     def predict_proba(self, student, X, temperature):
         """Return the student's probabilities, un-tempered."""
@@ -120,6 +124,11 @@ class ClassifierTrainer(Trainer):
 def accepts_weights(student):
     """Tell whether the bare student's ``fit`` takes ``sample_weight``."""
     return has_fit_parameter(student, "sample_weight")
+
+
+def labels_for(student, classes, positions):
+    """Return labels in the form that the bare student's ``fit`` takes; XGBoost wants positions."""
+    return positions if booster_of(student) == "xgboost" else classes[positions]
 
 
 def weight_argument(student, sample_weight):

@@ -11,7 +11,12 @@ from sklearn_distill.trainers._expansion import (
     scale_row_counts,
     take_copies,
 )
-from sklearn_distill.trainers._trainer import ClassifierTrainer, accepts_weights, fit_bare
+from sklearn_distill.trainers._trainer import (
+    ClassifierTrainer,
+    accepts_weights,
+    fit_bare,
+    labels_for,
+)
 from sklearn_distill.utils.kinds import is_of_kind
 
 
@@ -88,6 +93,5 @@ class WeightedLabels(ClassifierTrainer):
                 "y_val": targets.classes[val_labels],
                 "sample_weight_val": val_weight,
             }
-        return fit_bare(
-            student, X_copies, targets.classes[labels], sample_weight=sample_weight, **params
-        )
+        y = labels_for(student, targets.classes, labels)
+        return fit_bare(student, X_copies, y, sample_weight=sample_weight, **params)

@@ -46,3 +46,20 @@ def is_network(student):
     """Tell a torch module (or class) or a skorch net, without importing torch or skorch."""
     skorch = sys.modules.get("skorch")
     return is_module(student) or (skorch is not None and isinstance(student, skorch.NeuralNet))
+
+
+def booster_of(estimator):
+    """Return the library of a boosted classifier, or None, without importing any.
+
+    It is "xgboost", "lightgbm" or "catboost", also for classes derived from theirs.
+    """
+    classifiers = {
+        ("xgboost", "XGBClassifier"),
+        ("lightgbm", "LGBMClassifier"),
+        ("catboost", "CatBoostClassifier"),
+    }
+    for parent in type(estimator).__mro__:
+        library = parent.__module__.partition(".")[0]
+        if (library, parent.__name__) in classifiers:
+            return library
+    return None

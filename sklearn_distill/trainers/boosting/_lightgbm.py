@@ -1,0 +1,139 @@
+"""LGBMClassifier on soft targets."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from sklearn_distill.trainers._trainer import fit_bare
+from sklearn_distill.trainers.boosting._labels import real_or_likely_labels, row_weight
+from sklearn_distill.trainers.boosting._lightgbm_metrics import translate_metrics
+from sklearn_distill.trainers.boosting._lightgbm_model import BecomeNative
+from sklearn_distill.trainers.boosting._loss import HintonLoss
+from sklearn_distill.trainers.boosting._objectives import objective_objection
+
+#: As in LightGBM: shares are at least this under a logarithm.
+EPSILON = 1e-15
+
+_BINARY = {"binary", "cross_entropy", "xentropy"}
+_KEPT = {None, "multiclass", "softmax", *_BINARY}
+_OTHERWISE = {"multiclassova", "multiclass_ova", "ova", "ovr"}
+_OBJECTIVE_ALIASES = ("objective_type", "app", "application", "loss")
+
+
+def objection(student):
+    """Return why this LGBMClassifier cannot be taught in this way, or None."""
+    params = student.get_params()
+    for alias in _OBJECTIVE_ALIASES:
+        if alias in params:
+            return f"needs `objective` to be set by this name, not as {alias!r}"
+    if _param(params, "boosting_type", "boosting", "boost") in {"rf", "random_forest"}:
+        return "cannot train boosting_type='rf', which takes no objective from outside"
+    if float(params.get("sigmoid", 1)) != 1:
+        return f"cannot keep sigmoid={params['sigmoid']!r}"
+    return objective_objection(
+        student, "objective", student.objective, kept=_KEPT, otherwise=_OTHERWISE
+    )
+
+
+def fit(student, X, targets, fit_params):
+    """Fit the student in place on rows of X and return it.
+
+    LightGBM wants the margins' start as an array of all rows and forgets it in the model. It is
+    kept out of the training instead, added to the margins by the loss, and to the leaves of the
+    first trees in the end, where the native objective has it too.
+    """
+    params, fit_params = student.get_params(), dict(fit_params)
+    n_classes = len(targets.classes)
+    by_class, by_sign = _class_weights(params, targets)
+    if targets.sample_weight is not None:
+        fit_params["sample_weight"] = row_weight(targets)
+    with HintonLoss(
+        targets,
+        class_weight=by_class * by_sign,
+        order="F",
+        hessian_factor=n_classes / (n_classes - 1),
+        n_jobs=_param(params, "num_threads", "num_thread", "nthread", "nthreads", "n_jobs"),
+    ) as loss:
+        start = _start(loss.mass * by_class.astype(np.float32), params, fit_params)
+
+        def objective(labels, margins):
+            return loss.derivatives(margins, start)
+
+        for_fit = {"objective": objective}
+        if any(fit_params.get(name) is not None for name in ("eval_set", "eval_X")):
+            for_fit["metric"], fit_params["eval_metric"] = translate_metrics(
+                params, fit_params, start
+            )
+        become_native = BecomeNative(_objective_in_use(student, n_classes), n_classes, start)
+        if not params.get("linear_tree") and not params.get("linear_trees"):
+            fit_params["callbacks"] = [*(fit_params.get("callbacks") or []), become_native]
+        with _set_for_fit(student, **for_fit):
+            fit_bare(student, X, targets.classes[real_or_likely_labels(targets)], **fit_params)
+    if not become_native.done:
+        become_native.rewrite(student.booster_)
+    # What LGBMClassifier has there after a native fit.
+    student._objective = become_native.objective
+    return student
+
+
+def margins(student, X):
+    """Return the margins of rows, of shape (n_samples,) or (n_samples, n_classes)."""
+    return student.predict(X, raw_score=True)
+
+
+def _objective_in_use(student, n_classes):
+    if n_classes > 2:
+        return "multiclass"
+    return student.objective if student.objective in _BINARY else "binary"
+
+
+def _class_weights(params, targets):
+    """Return the weights from ``class_weight``, and those which a binary objective applies."""
+    by_class = by_sign = np.ones(len(targets.classes))
+    if params["class_weight"] is not None:
+        y = targets.classes[targets.labels]
+        by_class = compute_class_weight(params["class_weight"], classes=targets.classes, y=y)
+    if len(by_sign) == 2:
+        by_sign = np.array([1.0, params.get("scale_pos_weight", 1)])
+        if _param(params, "is_unbalance", "unbalance", "unbalanced_sets"):
+            counts = np.bincount(targets.labels, minlength=2)
+            by_sign = counts.max() / counts
+    return by_class, by_sign
+
+
+def _start(mass, params, fit_params):
+    """Return the logarithm of the mean target, as the native objectives do for labels."""
+    n_classes = len(mass)
+    wanted = str(params.get("boost_from_average", True)).lower() in {"true", "1", "+"}
+    if not wanted or any(fit_params.get(k) is not None for k in ("init_score", "init_model")):
+        return 0.0 if n_classes == 2 else np.zeros(n_classes)
+    share = mass / mass.sum()
+    if n_classes == 2:
+        share = min(max(share[1], EPSILON), 1 - EPSILON)
+        return float(np.log(share / (1 - share)))
+    return np.log(np.maximum(share, EPSILON))
+
+
+@contextmanager
+def _set_for_fit(student, **params):
+    """Set parameters, and undo that afterwards without a trace.
+
+    ``LGBMModel.set_params`` writes to three places.
+    """
+    places = [place for name in params for place in (name, f"_{name}")]
+    before = {place: vars(student)[place] for place in places if place in vars(student)}
+    others = dict(student._other_params)
+    student.set_params(**params)
+    try:
+        yield
+    finally:
+        for place in places:
+            vars(student).pop(place, None)
+        vars(student).update(before)
+        student._other_params = others
+
+
+def _param(params, *names):
+    """Return the first of these parameters, all names of the same, that is set."""
+    return next((params[name] for name in names if params.get(name) is not None), None)

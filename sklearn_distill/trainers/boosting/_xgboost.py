@@ -1,0 +1,122 @@
+"""XGBClassifier on soft targets."""
+
+import sys
+from contextlib import contextmanager
+from functools import wraps
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn import config_context
+
+from sklearn_distill.trainers._trainer import fit_bare
+from sklearn_distill.trainers.boosting._labels import encode, real_or_likely_labels, row_weight
+from sklearn_distill.trainers.boosting._loss import HintonLoss
+from sklearn_distill.trainers.boosting._objectives import objective_objection
+
+#: As in XGBoost: added to the classes' shares under the logarithm.
+EPSILON = 1e-6
+
+_KEPT = {None, "binary:logistic", "multi:softprob"}
+_OTHERWISE = {"multi:softmax"}
+
+
+def objection(student):
+    """Return why this XGBClassifier cannot be taught in this way, or None."""
+    return objective_objection(
+        student, "objective", student.objective, kept=_KEPT, otherwise=_OTHERWISE
+    )
+
+
+def fit(student, X, targets, fit_params):
+    """Fit the student in place on rows of X, with classes 0 to K - 1, and return it.
+
+    XGBClassifier writes its own objective into the model even if it is trained on another, so
+    that the model's probabilities and metrics are the native ones. With two classes at temperature
+    1 the objective itself is native: binary:logistic takes any target between 0 and 1.
+    """
+    n_classes = len(targets.classes)
+    fit_params = dict(fit_params)
+    if targets.sample_weight is not None:
+        fit_params["sample_weight"] = row_weight(targets)
+    if fit_params.get("eval_set") is not None:
+        fit_params["eval_set"] = [
+            (X_eval, encode(y_eval, targets.classes)) for X_eval, y_eval in fit_params["eval_set"]
+        ]
+    class_weight = np.ones(n_classes)
+    if n_classes == 2 and student.scale_pos_weight is not None:
+        class_weight[1] = student.scale_pos_weight
+    # The Hessian's factor 2 is XGBoost's for several classes.
+    with HintonLoss(
+        targets, class_weight=class_weight, hessian_factor=2.0, n_jobs=student.n_jobs
+    ) as loss:
+        for_fit = {"objective": "binary:logistic"}
+        if student.base_score is None and fit_params.get("xgb_model") is None:
+            for_fit["base_score"] = _base_score(loss.mass, class_weight)
+        if n_classes == 2 and loss.temperature == 1 and class_weight[1] == 1:
+            with _set_for_fit(student, for_fit):
+                # The classifier's own fit would refuse targets that are no labels.
+                student.n_classes_ = 2
+                with config_context(enable_metadata_routing=False):
+                    sys.modules["xgboost"].XGBModel.fit(student, X, loss.mixed, **fit_params)
+        else:
+            for_fit["objective"] = _as_objective(loss)
+            for_fit["eval_metric"] = _on_probabilities(student.eval_metric)
+            with _set_for_fit(student, for_fit):
+                fit_bare(student, X, real_or_likely_labels(targets), **fit_params)
+    student.objective = "binary:logistic" if n_classes == 2 else "multi:softprob"
+    return student
+
+
+def margins(student, X):
+    """Return the margins of rows, of shape (n_samples,) or (n_samples, n_classes)."""
+    return student.predict(X, output_margin=True)
+
+
+@contextmanager
+def _set_for_fit(student, params):
+    before = {name: getattr(student, name) for name in params}
+    vars(student).update(params)
+    try:
+        yield
+    finally:
+        vars(student).update(before)
+
+
+def _as_objective(loss):
+    is_binary = loss.mixed.ndim == 1
+    no_start = 0.0 if is_binary else np.zeros(loss.mixed.shape[1])
+
+    def objective(labels, margins, sample_weight=None):
+        return loss.derivatives(margins.ravel() if is_binary else margins, no_start)
+
+    return objective
+
+
+def _base_score(mass, class_weight):
+    """Return where XGBoost's own objective would start if these were labels."""
+    version = tuple(map(int, sys.modules["xgboost"].__version__.split(".")[:2]))
+    share = mass * class_weight / (mass @ class_weight)
+    if len(mass) == 2:
+        if version < (3, 1) or class_weight[1] != 1:
+            return float(expit(4 * share[1] - 2))  # one Newton step from zero
+        return float(share[1])
+    if version < (3, 1):  # has one start for all classes
+        return None
+    start = np.log(share + EPSILON)
+    return (start - start.mean()).tolist()
+
+
+def _on_probabilities(eval_metric):
+    """Wrap the user's metrics: beside a callable objective they would be given margins."""
+    if callable(eval_metric):
+
+        @wraps(eval_metric)
+        def of_margins(labels, margins, *args, **kwargs):
+            one = margins.ndim == 1 or margins.shape[1] == 1
+            proba = expit(margins) if one else softmax(margins, axis=1)
+            return eval_metric(labels, proba, *args, **kwargs)
+
+        return of_margins
+    if isinstance(eval_metric, list | tuple):
+        return [_on_probabilities(metric) for metric in eval_metric]
+    return eval_metric
