@@ -65,7 +65,7 @@ $(TEST)/.installed: EXTRAS := test,boosters
 $(DEMO)/.installed: EXTRAS := examples
 $(DOCS)/.installed: EXTRAS := docs
 
-$(TEST)/.installed $(DEMO)/.installed $(DOCS)/.installed: pyproject.toml constraints.txt
+$(TEST)/.installed $(DEMO)/.installed $(DOCS)/.installed: pyproject.toml constraints.txt Makefile
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
 	    echo "sklearn_distill needs Python 3.11 or newer, and python3 here is: $$(python3 --version 2>&1)." >&2; \
