@@ -27,6 +27,19 @@ class SoftBoosting(Trainer):
     ----------
     .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015,
        `arXiv:1503.02531 <https://arxiv.org/abs/1503.02531>`_.
+
+    Examples
+    --------
+    >>> from lightgbm import LGBMClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn_distill import DistillationClassifier, SoftBoosting
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = RandomForestClassifier(min_samples_leaf=3, random_state=0).fit(X, y)
+    >>> student = LGBMClassifier(n_estimators=5, verbose=-1, random_state=0)
+    >>> model = DistillationClassifier(teacher, student, strategy=SoftBoosting()).fit(X, y)
+    >>> model.student_.n_estimators_
+    5
     """
 
     name = "soft-boosting"
