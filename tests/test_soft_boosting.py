@@ -3,6 +3,7 @@
 import importlib
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -667,7 +668,8 @@ def test_a_failed_fit_leaves_the_users_settings_as_they_were(library):
 
 
 @pytest.mark.slow
-def test_fraud_a_small_booster_gains_from_soft_targets():
+def test_fraud_a_small_booster_gains_from_soft_targets(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples")
     import real_data
     from lightgbm import LGBMClassifier
     from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
