@@ -285,3 +285,28 @@ def test_what_is_pickled_needs_no_compiler():
     assert b"numba" not in pickle.dumps(targets)
     code = "import sys, sklearn_distill.trainers.boosting; sys.exit('numba' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_derivatives_of_pairs_are_minus_those_of_all_and_of_their_loss(temperature, weighted):
+    n, shares = 50, np.array([0.3, 0.8])
+    rng = np.random.RandomState(0)
+    margins, u = 3 * rng.randn(n), rng.uniform(size=n).astype(np.float32)
+    code = rng.randint(2, size=n).astype(np.uint32)
+    bits = u.view(np.uint32)
+    bits[:] = (bits & ~np.uint32(1)) | code
+    weights = rng.uniform(0.5, 2, n if weighted else 0).astype(np.float32)
+    settings = (u, weights, shares, temperature)
+    out, share = np.empty((n, 2)), shares[code]
+    kernels.pair_derivatives(margins, *settings, out)
+    scale = temperature / (1 + share * (temperature - 1)) * (weights if weighted else 1)
+    g, h = np.empty(n), np.empty(n)
+    kernels.logistic_derivatives(margins, 0.0, u, share, scale, temperature, g, h, 0, n)
+    np.testing.assert_allclose(out, -np.column_stack([g, h]), atol=1e-6)
+    for i in (0, 7, 31):
+        step = 1e-4 * np.eye(n)[i]
+        up, _ = kernels.pair_loss(margins + step, *settings)
+        down, weight = kernels.pair_loss(margins - step, *settings)
+        assert out[i, 0] == pytest.approx((down - up) / 2e-4, abs=1e-5)
+    assert weight == pytest.approx(weights.sum() if weighted else n)

@@ -676,16 +676,26 @@ def test_fraud_a_small_booster_gains_from_soft_targets(monkeypatch):
     from sklearn.metrics import average_precision_score
 
     X, y = real_data.credit_card_fraud()
-    n = int(0.7 * len(X))
+    X, n = X.to_numpy(np.float32), int(0.7 * len(X))
     forest = ExtraTreesClassifier(200, min_samples_leaf=2, n_jobs=2, random_state=0)
-    strong = LGBMClassifier(n_estimators=400, learning_rate=0.05, verbose=-1, n_jobs=2)
+    strong = LGBMClassifier(
+        n_estimators=400,
+        learning_rate=0.02,
+        colsample_bytree=0.5,
+        subsample=0.7,
+        subsample_freq=1,
+        reg_lambda=10,
+        random_state=0,
+        verbose=-1,
+        n_jobs=2,
+    )
     teacher = VotingClassifier([("forest", forest), ("booster", strong)], voting="soft")
     teacher.fit(X[:n], y[:n])
-    student = booster("xgboost", 100, max_depth=4, n_jobs=2)
+    student = booster("xgboost", 100, max_depth=4, learning_rate=0.1)
     precision = {}
     for alpha in (0, 0.75):
         model = DistillationClassifier(teacher, student, alpha=alpha, temperature=3)
         proba = model.fit(X[:n], y[:n]).predict_proba(X[n:])
         precision[alpha] = average_precision_score(y[n:], proba[:, 1])
-    assert precision[0.75] >= 0.79
-    assert precision[0.75] > precision[0] + 0.05
+    assert 0.6 < precision[0] < 0.74  # measured: .680
+    assert precision[0.75] >= 0.79  # measured: .801

@@ -69,6 +69,11 @@ def _sigmoid(x):
     return (1.0 if x >= 0 else e) / (1.0 + e)
 
 
+@numba.njit(inline="always", error_model="numpy")
+def _softplus(x):
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
 @_compiled
 def mix_targets(
     log_proba,
@@ -315,3 +320,60 @@ def row_derivatives(margins, targets, scale, shares, temperature, gradient, hess
         first -= targets[k]
         gradient[k] = scale * (targets[k] - mixed[k])
     gradient[0] = scale * (first - mixed[0])
+
+
+@partial(_compiled, nogil=False)
+def pair_derivatives(margins, targets, weights, shares, temperature, out):
+    """Write gradient and second derivative of *minus* the loss of some rows, of two classes.
+
+    For CatBoost, which asks for a hundred rows at a time.
+
+    Parameters
+    ----------
+    margins : ndarray of shape (n_rows,)
+    targets : ndarray of float32, shape (n_rows,)
+        The mixed target u of the second class. Its lowest bits say which of ``shares`` is a.
+    weights : ndarray of shape (n_rows,) or (0,)
+        Weight of each row in the sum of both terms; none means 1.
+    shares : ndarray of shape (2^n_bits,)
+    temperature : float
+    out : ndarray of shape (n_rows, 2)
+        Written to.
+    """
+    code = targets.view(np.uint32)
+    for i in range(len(margins)):
+        share = shares[code[i] & (len(shares) - 1)]
+        scale = temperature / (1.0 + share * (temperature - 1.0))
+        if len(weights) > 0:
+            scale *= weights[i]
+        p = _sigmoid(margins[i])
+        q = _sigmoid(margins[i] / temperature)
+        curvature = share * p * (1.0 - p) + (1.0 - share) / temperature * q * (1.0 - q)
+        out[i, 0] = scale * (targets[i] - share * p - (1.0 - share) * q)
+        out[i, 1] = -scale * curvature
+
+
+@_compiled
+def pair_loss(margins, targets, weights, shares, temperature):
+    """Return the sum over rows of the loss (up to a constant of each row) and of the weights.
+
+    Parameters
+    ----------
+    margins, targets, weights, shares, temperature
+        As for :func:`pair_derivatives`.
+
+    Returns
+    -------
+    loss, weight : float
+    """
+    code = targets.view(np.uint32)
+    loss = weight = 0.0
+    for i in range(len(margins)):
+        share = shares[code[i] & (len(shares) - 1)]
+        z = margins[i]
+        row = share * _softplus(z) + (1.0 - share) * temperature * _softplus(z / temperature)
+        of_row = weights[i] if len(weights) > 0 else 1.0
+        stretch = temperature / (1.0 + share * (temperature - 1.0))
+        loss += of_row * stretch * (row - targets[i] * z)
+        weight += of_row
+    return loss, weight

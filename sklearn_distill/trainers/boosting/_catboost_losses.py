@@ -19,6 +19,8 @@ MOST_SHARES = 128
 #: stands beside it.
 _MARK = -1
 
+_NO_WEIGHTS = np.empty(0, np.float32)
+
 
 def choose(loss, labels, params):
     """Return parameters for one way of training, and the target that goes with it.
@@ -105,35 +107,26 @@ def _hide(label_share, target):
 
 
 class _BinaryObjective:
-    """Derivatives of the loss of many rows at once."""
+    """The loss of many rows at once, and its derivatives."""
 
-    no_jit = True  # CatBoost would try to compile the method below
+    no_jit = True  # CatBoost would try to compile the methods
 
     def __init__(self, shares, temperature):
-        self.shares = shares
-        self.temperature = float(temperature)
+        from sklearn_distill.losses.kernels import pair_derivatives, pair_loss
 
-    def _share_and_scale(self, targets, weights):
-        share = self.shares[targets.view(np.uint32) & np.uint32(len(self.shares) - 1)]
-        scale = _stretch(share, self.temperature)
-        return share, scale if weights is None else scale * weights
+        self._derive, self._sum_up = pair_derivatives, pair_loss
+        self._settings = shares, float(temperature)
+
+    def calc_ders_range(self, margins, targets, weights):
+        out = np.empty((len(margins), 2))
+        weights = _NO_WEIGHTS if weights is None else weights
+        self._derive(margins, targets, weights, *self._settings, out)
+        return out
 
     def evaluate(self, margins, targets, weights):
         """Return the sum of the loss, up to a constant, and that of the weights."""
-        share, scale = self._share_and_scale(targets, weights)
-        T = self.temperature
-        normaliser = -share * log_expit(-margins) - (1 - share) * T * log_expit(-margins / T)
-        return float(scale @ (normaliser - targets * margins)), float(scale.sum())
-
-    def calc_ders_range(self, margins, targets, weights):
-        from sklearn_distill.losses.kernels import logistic_derivatives
-
-        share, scale = self._share_and_scale(targets, weights)
-        out = np.empty((2, len(margins)))
-        logistic_derivatives(
-            *(margins, 0.0, targets, share, scale, self.temperature, *out, 0, len(margins))
-        )
-        return -out.T
+        weights = _NO_WEIGHTS if weights is None else weights
+        return self._sum_up(margins, targets, weights, *self._settings)
 
 
 def _multiclass_objective(shares, temperature, n_classes):
