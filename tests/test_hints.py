@@ -10,9 +10,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_distill import AttentionHint, DistillationClassifier, GradientTraining, LayerHint
+from sklearn_distill import (
+    AttentionHint,
+    DistillationClassifier,
+    GradientTraining,
+    LayerHint,
+    TorchTeacher,
+)
 from sklearn_distill.losses import FEATURE_LOSSES
 from sklearn_distill.teachers import read_layer
 
@@ -44,12 +50,12 @@ def mlp(width=8, seed=0):
 class Tokens(nn.Module):
     """Columns as tokens, attention among them: a small FT-Transformer."""
 
-    def __init__(self, n_layers=1, width=8, n_heads=2, seed=0):
+    def __init__(self, n_layers=1, width=8, n_heads=2, seed=0, dropout=0.0):
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.embed = nn.Parameter(torch.randn(4, width))
-            layer = nn.TransformerEncoderLayer(width, n_heads, 16, 0.0, batch_first=True)
+            layer = nn.TransformerEncoderLayer(width, n_heads, 16, dropout, batch_first=True)
             self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
             self.head = nn.Linear(width, 3)
 
@@ -93,11 +99,59 @@ def test_attention_probabilities_are_those_of_the_layer(training):
         output = module(rows)
     tokens = rows[:, :, None] * module.embed
     _, expected = attention(tokens, tokens, tokens, average_attn_weights=False)
-    torch.testing.assert_close(heard[path], expected)
-    assert heard[path].shape == (5, 2, 4, 4)
+    torch.testing.assert_close(heard[path, "attention"], expected)
+    assert heard[path, "attention"].shape == (5, 2, 4, 4)
     assert torch.backends.mha.get_fastpath_enabled() == fastpath
     with torch.no_grad():
         torch.testing.assert_close(output, module(rows))
+
+
+class OwnAttention(nn.Module):
+    """Attention that returns its probabilities after dropout, as transformers do."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens, scale=1.0):
+        probabilities = torch.softmax(scale * tokens @ tokens.mT, dim=-1)[:, None]
+        probabilities = self.dropout(probabilities)
+        return (probabilities[:, 0] @ tokens, probabilities)
+
+
+@pytest.mark.parametrize("kind", ["torch", "own"])
+def test_attention_is_captured_before_dropout_and_dropout_goes_on(kind):
+    tokens = torch.from_numpy(X[:5, :, None])
+    if kind == "own":
+        layer, call = OwnAttention(0.5), {"scale": 2.0}
+        path = "0"
+        module = nn.Sequential(layer)
+        module.forward = lambda tokens: layer(tokens, **call)[0]
+        expected = torch.softmax(2.0 * tokens @ tokens.mT, dim=-1)[:, None]
+    else:
+        module, path = Tokens(dropout=0.5), "encoder.layers.0.self_attn"
+        tokens = torch.from_numpy(X[:5])
+        with captured(module.eval(), [], attention=[path]) as heard:
+            module(tokens)
+        expected = heard[path, "attention"]
+    module.train()
+    torch.manual_seed(0)
+    dropped = module(tokens)
+    torch.manual_seed(0)
+    with captured(module, [], attention=[path]) as heard:
+        output = module(tokens)
+    torch.testing.assert_close(heard[path, "attention"], expected)
+    torch.testing.assert_close(output, dropped)
+    assert all(part.training for part in module.modules())
+    assert n_hooks(module) == 0
+
+
+def test_a_layer_and_its_attention_are_told_apart():
+    module, path = Tokens(), "encoder.layers.0.self_attn"
+    with captured(module, [path], attention=[path]) as heard:
+        module(torch.from_numpy(X[:5]))
+    assert heard[path].shape == (5, 4, 8)
+    assert heard[path, "attention"].shape == (5, 2, 4, 4)
 
 
 def test_a_wrong_path_lists_the_closest_names():
@@ -159,6 +213,65 @@ def test_attention_is_taught_to_a_student_with_fewer_layers_and_heads():
     model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
     plain = clone(model).set_params(hints=None).fit(X, y).predict_proba(X)
     assert not np.allclose(model.fit(X, y, X_unlabeled=X[:20]).predict_proba(X), plain, atol=1e-6)
+
+
+class Padded(nn.Module):
+    """A transformer over rows with gaps, which it pads."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.tokens = Tokens(seed=seed)
+
+    def forward(self, values, attention_mask):
+        return self.tokens(values * attention_mask)
+
+
+def gaps_as_mask(X):
+    """Return a dict of tensors, as tokenisers do: rows with gaps, and where there are none."""
+    mask = ~np.isnan(X)
+    return {"values": np.nan_to_num(X), "attention_mask": mask.astype(np.float32)}
+
+
+def mask_of_rows(rows):
+    return rows["attention_mask"]
+
+
+def test_padding_is_left_out_and_students_may_take_dicts():
+    path = "tokens.encoder.layers.0"
+    gaps = np.where(np.random.RandomState(0).rand(*X.shape) < 0.3, np.nan, X).astype(np.float32)
+    teacher = TorchTeacher(Padded(seed=1), preprocess=gaps_as_mask)
+    student = make_pipeline(FunctionTransformer(gaps_as_mask), Padded())
+
+    def proba(mask):
+        hints = [
+            LayerHint(path, path, weight=5.0, mask=mask),
+            AttentionHint(f"{path}.self_attn", f"{path}.self_attn", weight=5.0, mask=mask),
+        ]
+        model = DistillationClassifier(
+            teacher, student, hints=hints, strategy=QUICK, random_state=0
+        )
+        return model.fit(gaps, y, X_unlabeled=gaps[:30]).predict_proba(gaps)
+
+    by_name = proba("attention_mask")
+    np.testing.assert_array_equal(proba(mask_of_rows), by_name)
+    assert np.abs(proba(None) - by_name).max() > 1e-4
+    with pytest.raises(
+        ValueError, match=r"mask 'padding' of a LayerHint.*with \['attention_mask'"
+    ):
+        proba("padding")
+
+
+def test_the_layers_of_a_teacher_are_computed_once_and_kept(monkeypatch):
+    calls = []
+    teacher = mlp(16, seed=1)
+    teacher.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    hints = [LayerHint("1", "1", loss="similarity-preserving"), LayerHint("0", "0", loss="cka")]
+    model = DistillationClassifier(teacher, mlp(), hints=hints, strategy=QUICK, random_state=0)
+    kept = model.fit(X, y).predict_proba(X)
+    assert sum(calls) == 2 * len(X)  # labels, and layers
+    monkeypatch.setattr("sklearn_distill.nn.hint_book.MOST_BYTES", 0)
+    np.testing.assert_allclose(model.fit(X, y).predict_proba(X), kept, atol=1e-5)
+    assert sum(calls) > 5 * len(X)
 
 
 @pytest.mark.parametrize(

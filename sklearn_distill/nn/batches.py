@@ -3,6 +3,8 @@
 On tables a stock loader takes several times as long as the network itself.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -18,7 +20,7 @@ def as_tensors(X, device="cpu", dtype=torch.float32):
     dtype : torch.dtype
         Of floating-point rows; whole numbers stay as they are.
     """
-    if isinstance(X, dict):
+    if isinstance(X, Mapping):  # dict, or what tokenisers return
         return {key: as_tensors(value, device, dtype) for key, value in X.items()}
     if isinstance(X, tuple):
         return tuple(as_tensors(value, device, dtype) for value in X)

@@ -36,26 +36,29 @@ def captured(module, paths, *, attention=(), who="The module"):
         Layers whose output is wanted.
     attention : iterable of str
         Layers whose attention probabilities are wanted. ``nn.MultiheadAttention`` is asked for
-        them, per head; other layers must return them with their output.
+        them, per head; other layers must return them with their output. They are those before
+        dropout.
 
     Yields
     ------
-    outputs : dict of str to Tensor
-        Filled when the module is called. Hooks are removed at the end, whatever happens.
+    outputs : dict of Tensor
+        Filled when the module is called: outputs under their path, attention under the pair of
+        its path and ``"attention"``. Hooks are removed at the end, whatever happens.
     """
     outputs, handles = {}, []
     fastpath = torch.backends.mha.get_fastpath_enabled()
     try:
         for path in paths:
             layer = find_layer(module, path, who=who)
-            handles.append(layer.register_forward_hook(_keep(outputs, path, _first_tensor)))
+            handles.append(layer.register_forward_hook(_keep(outputs, path)))
         for path in attention:
             layer = find_layer(module, path, who=who)
             if isinstance(layer, nn.MultiheadAttention):
                 # Fused kernels of a whole encoder layer would never call the attention.
                 torch.backends.mha.set_fastpath_enabled(False)
                 handles.append(layer.register_forward_pre_hook(_ask_for_weights, with_kwargs=True))
-            handles.append(layer.register_forward_hook(_keep(outputs, path, _attention_of)))
+            keep = _keep_attention(outputs, path)
+            handles.append(layer.register_forward_hook(keep, with_kwargs=True))
         yield outputs
     finally:
         for handle in handles:
@@ -63,9 +66,28 @@ def captured(module, paths, *, attention=(), who="The module"):
         torch.backends.mha.set_fastpath_enabled(fastpath)
 
 
-def _keep(outputs, path, read):
-    def hook(layer, inputs, output):
-        outputs[path] = read(output, path)
+def _keep(outputs, path):
+    def hook(layer, args, output):
+        outputs[path] = _first_tensor(output, path)
+
+    return hook
+
+
+def _keep_attention(outputs, path):
+    def hook(layer, args, kwargs, output):
+        found = _attention_of(output)
+        if found is None and layer.training:
+            # Dropout has been at them: these are the same without. Its hooks are not called again.
+            with undisturbed(layer):
+                found = _attention_of(layer.forward(*args, **kwargs))
+        if found is None:
+            raise ValueError(
+                f"Layer {path!r} returns no attention probabilities: none of its outputs has the "
+                "shape (n_samples, n_heads, n_tokens, n_tokens) and rows that sum to one. Name "
+                "the attention itself (an nn.MultiheadAttention), or have the model return its "
+                "attention (in transformers: attn_implementation='eager', output_attentions=True)."
+            )
+        outputs[path, "attention"] = found
 
     return hook
 
@@ -81,18 +103,13 @@ def _first_tensor(output, path):
     raise TypeError(f"Layer {path!r} returns no tensor. Name a layer that does.")
 
 
-def _attention_of(output, path):
-    """Return the attention probabilities among what a layer returned."""
+def _attention_of(output):
+    """Return the attention probabilities among what a layer returned, or None."""
     values = output.values() if isinstance(output, dict) else output
     for value in values if not isinstance(output, torch.Tensor) else [output]:
         if isinstance(value, torch.Tensor) and _sums_to_one(value):
             return value
-    raise ValueError(
-        f"Layer {path!r} returns no attention probabilities: none of its outputs has the shape "
-        "(n_samples, n_heads, n_tokens, n_tokens) and rows that sum to one. Name the attention "
-        "itself (an nn.MultiheadAttention), or have the model return its attention (in "
-        "transformers: attn_implementation='eager', output_attentions=True)."
-    )
+    return None
 
 
 def _sums_to_one(value):

@@ -7,11 +7,17 @@ import torch
 
 from sklearn_distill.losses import get_feature_loss
 from sklearn_distill.losses.features import scaled
-from sklearn_distill.nn.batches import slice_tensors
+from sklearn_distill.nn.batches import count_tensors, slice_tensors
 from sklearn_distill.nn.capture import captured, undisturbed
 
 #: Learning rate of what is trained along with the student and thrown away (projections).
 COMPANION_LR = 1e-3
+
+#: A teacher's layers are computed once and kept if all rows take no more bytes than this.
+MOST_BYTES = 2**30
+
+#: Rows per call of a teacher whose layers are kept.
+ROWS_PER_CALL = 256
 
 
 class HintBook:
@@ -26,9 +32,9 @@ class HintBook:
 
     def __init__(self, hints, source):
         self.hints = [replace(hint, loss=copy.deepcopy(hint.loss)) for hint in hints]
-        self.source = source
         self.losses = torch.nn.ModuleList(scaled(get_feature_loss(h.loss)) for h in self.hints)
         self.needs_inputs = any(loss.needs_inputs for loss in self.losses)
+        self.source = source if self.needs_inputs else source.kept()
         self.companions = None
 
     def to(self, device):
@@ -45,23 +51,23 @@ class HintBook:
             who="The student",
         )
 
-    def loss(self, heard, rows, inputs=None):
+    def loss(self, heard, rows, X):
         """Return the weighted sum of the hints for the rows of a batch.
 
         Parameters
         ----------
-        heard : dict of str to Tensor
-            The student's layers.
+        heard : dict of Tensor
+            The student's layers, as :func:`captured` gives them.
         rows : Tensor of int
-        inputs : Tensor or None
-            What the student saw, with a gradient, if a hint compares derivatives.
+        X : Tensor, or dict or tuple of tensors
+            What the student saw, with a gradient if a hint compares derivatives.
         """
-        taught = self.source(rows, inputs)
+        taught = self.source(rows, X if self.needs_inputs else None)
         total = 0.0
         for hint, loss in zip(self.hints, self.losses, strict=True):
-            pair = heard[hint.student_layer], taught[hint.teacher_layer]
+            pair = heard[_key(hint, "student")], taught[_key(hint, "teacher")]
             total = total + hint.weight * (
-                loss(*pair, inputs) if loss.needs_inputs else loss(*pair)
+                loss(*pair, X) if loss.needs_inputs else loss(*pair, **_mask(hint, X))
             )
         if self.companions is None:
             # Only now are the projections built: they take their shapes from a first batch.
@@ -111,6 +117,28 @@ class ModuleSource:
                 self.module(*(part if isinstance(part, tuple) else (part,)))
         return heard
 
+    def kept(self):
+        """Return the layers of all rows in memory, or this source if they are too large for it.
+
+        The teacher does not change, so that a pass over it in every epoch would be wasted.
+        """
+        n_rows = count_tensors(self.X)
+        parts = torch.arange(n_rows).split(ROWS_PER_CALL)
+        first = self(parts[0])
+        if any(len(layer) != len(parts[0]) for layer in first.values()):
+            return self  # not a row each: only the losses can say whether that is right
+        size = sum(layer.nbytes for layer in first.values()) * n_rows / len(parts[0])
+        if size > MOST_BYTES:
+            return self
+        layers = {path: layer.new_empty(n_rows, *layer.shape[1:]) for path, layer in first.items()}
+        for rows in parts:
+            heard = first if rows is parts[0] else self(rows)
+            for path, layer in heard.items():
+                if layer.shape[1:] != layers[path].shape[1:]:
+                    return self  # the module shortens its batches, say
+                layers[path][rows[0] : rows[-1] + 1] = layer
+        return ArraySource(layers)
+
 
 class ArraySource:
     """Layers that were computed once, for all rows.
@@ -127,4 +155,30 @@ class ArraySource:
         """Return the layers of these rows."""
         if inputs is not None:
             raise ValueError("A hint on derivatives needs a torch module as teacher.")
-        return {path: values[rows] for path, values in self.layers.items()}
+        return {path: values[rows.to(values.device)] for path, values in self.layers.items()}
+
+    def kept(self):
+        """Return this source: it is in memory."""
+        return self
+
+
+def _key(hint, who):
+    """Return what a captured layer of a hint is kept under."""
+    path = hint.teacher_layer if who == "teacher" else hint.student_layer
+    return (path, "attention") if hint.of_attention else path
+
+
+def _mask(hint, X):
+    """Return the mask of a hint as a keyword argument, if it has one."""
+    if hint.mask is None:
+        return {}
+    if callable(hint.mask):
+        return {"mask": hint.mask(X)}
+    if isinstance(X, dict) and hint.mask in X:
+        return {"mask": X[hint.mask]}
+    got = f"with {sorted(X)}" if isinstance(X, dict) else f"as a {type(X).__name__}"
+    raise ValueError(
+        f"The mask {hint.mask!r} of a {type(hint).__name__} is to be found in the rows that the "
+        f"student takes, and they come {got}. Name one of the keys of a dict, or pass a function "
+        "of the rows."
+    )

@@ -26,6 +26,10 @@ class LayerHint:
     weight : float, default=1.0
         The loss is divided by its value on the first batch, so that 1 puts it on a level with a
         divergence of one nat.
+    mask : str or callable, default=None
+        Which tokens are real, where rows are padded: the key of the student's rows (a dict of
+        tensors), such as ``"attention_mask"``, or a function of these rows. It gives a tensor of
+        shape (n_samples, n_tokens), 0 where there is padding.
 
     See Also
     --------
@@ -47,6 +51,7 @@ class LayerHint:
     student_layer: str
     loss: object = "fitnets"
     weight: float = 1.0
+    mask: object = None
 
     #: Whether the attention probabilities of the layers are compared, not their outputs.
     of_attention = False
@@ -66,6 +71,8 @@ class AttentionHint(LayerHint):
     loss : str, default="attention-probabilities"
         Or an instance of :class:`sklearn_distill.losses.features.AttentionProbabilities`.
     weight : float, default=1.0
+        As for :class:`LayerHint`.
+    mask : str or callable, default=None
         As for :class:`LayerHint`.
 
     See Also

@@ -59,8 +59,7 @@ class Lesson:
         """Return the loss of one batch and the module's output."""
         X, labels = batch
         rows = batch.rows
-        needs_inputs = self.hints is not None and self.hints.needs_inputs
-        if needs_inputs:
+        if self.hints is not None and self.hints.needs_inputs:
             X = X.detach().requires_grad_()
         with self.listening(net) as heard:
             output = net.infer(X)
@@ -68,7 +67,7 @@ class Lesson:
         check_width(logits, self.n_classes, who=f"The student {type(net.module_).__name__}")
         loss = self.loss_of_rows(logits, labels.long(), rows)
         if self.hints is not None:
-            loss = loss + self.hints.loss(heard, rows, X if needs_inputs else None)
+            loss = loss + self.hints.loss(heard, rows, X)
         self._check_finite(net, loss)
         return loss, output
 

@@ -124,7 +124,7 @@ class GradientTraining(Trainer):
             source = _layer_source(self.hints, teacher, X, X_unlabeled)
         twin = copy.copy(self)
         twin._source = source
-        return super(GradientTraining, twin).fit(student, X, y, X_unlabeled, targets, fit_params)
+        return twin._fit_steps(student, X, y, X_unlabeled, targets, fit_params)
 
     def teach(self, student, X, X_unlabeled, targets, fit_params):
         """Train the bare network and return it as a skorch net."""

@@ -83,6 +83,9 @@ class Trainer(BaseEstimator, ABC):
         -------
         student : estimator
         """
+        return self._fit_steps(student, X, y, X_unlabeled, targets, fit_params)
+
+    def _fit_steps(self, student, X, y, X_unlabeled, targets, fit_params):
         if not isinstance(student, Pipeline):
             return self.teach(student, X, X_unlabeled, targets, _without_weights(fit_params))
         name, last = student.steps[-1]
@@ -93,7 +96,8 @@ class Trainer(BaseEstimator, ABC):
             if n_rows(X_unlabeled):
                 X_unlabeled = head.transform(X_unlabeled)
             student.steps[:-1] = head.steps
-        student.steps[-1] = (name, self.fit(last, X, y, X_unlabeled, targets, last_params))
+        last = self._fit_steps(last, X, y, X_unlabeled, targets, last_params)
+        student.steps[-1] = (name, last)
         return student
 
 

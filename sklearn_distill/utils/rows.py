@@ -5,6 +5,8 @@ at values; containers are recognised by the module that defines them, so that
 none of those libraries is imported for the question.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import indexable
@@ -47,6 +49,8 @@ def stack_rows(X, other):
     """Rows of ``X``, then rows of ``other`` (None adds nothing), in X's container."""
     if other is None:
         return X
+    if isinstance(X, Mapping):
+        return {key: stack_rows(values, other[key]) for key, values in X.items()}
     other = _in_precision_of(X, other)
     if sparse.issparse(X):
         return sparse.vstack([X, other], format="csr")
@@ -119,5 +123,7 @@ def _short(names, most=8):
 
 
 def n_rows(X):
-    """Return the number of rows; None has none."""
+    """Return the number of rows; None has none, and a dict those of its values."""
+    if isinstance(X, Mapping):
+        X = next(iter(X.values()), None)
     return 0 if X is None else num_samples(X)
