@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,10 +21,11 @@ from sklearn_distill import (
     TorchTeacher,
 )
 from sklearn_distill.losses import FEATURE_LOSSES
-from sklearn_distill.teachers import read_layer
+from sklearn_distill.teachers import innermost, read_layer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
+from skorch import NeuralNetClassifier  # noqa: E402
 from torch import nn  # noqa: E402
 
 from sklearn_distill.nn.capture import captured, find_layer  # noqa: E402
@@ -287,6 +289,30 @@ def test_scikit_learn_teachers_have_layers_too(teacher, layer):
     hint = LayerHint(layer, "1", loss="cka")
     model = DistillationClassifier(teacher.fit(X, y), mlp(), hints=[hint], strategy=QUICK)
     assert model.fit(X, y, X_unlabeled=X[:9]).score(X, y) > 0
+
+
+def test_networks_inside_other_estimators_have_layers_too():
+    net = NeuralNetClassifier(
+        mlp(16), criterion=nn.CrossEntropyLoss, max_epochs=2, lr=0.1, verbose=0
+    )
+    pipeline = make_pipeline(StandardScaler(), net).fit(X, y)
+    pair = DistillationClassifier(pipeline, mlp(12), strategy=QUICK, random_state=0).fit(X, y)
+    for teacher in (pipeline, net, FrozenEstimator(pipeline), pair):
+        student = make_pipeline(StandardScaler(), mlp())
+        model = DistillationClassifier(teacher, student, strategy=QUICK, random_state=0)
+        plain = model.fit(X, y).predict_proba(X)
+        model.set_params(hints=[LayerHint("1", "1", weight=10.0)])
+        assert not np.allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
+
+
+def test_the_layer_of_a_pipelines_network_is_that_of_transformed_rows():
+    shifted = X + 100
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier((6,), max_iter=2000, random_state=0))
+    pipeline.fit(shifted, y)
+    model, rows = innermost(pipeline, shifted)
+    np.testing.assert_allclose(
+        read_layer(model, rows, "hidden.0"), read_layer(model, X, "hidden.0"), atol=1e-3
+    )
 
 
 def test_hidden_activations_lead_to_the_networks_own_probabilities():

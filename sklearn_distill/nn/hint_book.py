@@ -89,25 +89,27 @@ class ModuleSource:
 
     Parameters
     ----------
-    teacher : TorchTeacher
+    module : nn.Module
     X : Tensor, or dict or tuple of tensors
-        What its module takes, for all rows.
+        What it takes, for all rows, on ``device``.
     hints : list of LayerHint
+    device : str or torch.device
+        That of the student, to which the module is moved for each call and back.
     """
 
-    def __init__(self, teacher, X, hints):
-        self.module = teacher.module
+    def __init__(self, module, X, hints, device):
+        self.module = module
         self.X = X
-        self.device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         self.hints = hints
+        self.device = device
 
     def __call__(self, rows, inputs=None):
         """Return the captured layers of these rows, or of inputs with a gradient."""
-        part = slice_tensors(self.X, rows.to(self.device)) if inputs is None else inputs
+        part = slice_tensors(self.X, rows) if inputs is None else inputs
         outputs = [h.teacher_layer for h in self.hints if not h.of_attention]
         attention = [h.teacher_layer for h in self.hints if h.of_attention]
         with (
-            undisturbed(self.module),
+            undisturbed(self.module, self.device),
             captured(self.module, outputs, attention=attention, who="The teacher") as heard,
             torch.set_grad_enabled(inputs is not None),
         ):
@@ -123,20 +125,19 @@ class ModuleSource:
         The teacher does not change, so that a pass over it in every epoch would be wasted.
         """
         n_rows = count_tensors(self.X)
-        parts = torch.arange(n_rows).split(ROWS_PER_CALL)
-        first = self(parts[0])
-        if any(len(layer) != len(parts[0]) for layer in first.values()):
-            return self  # not a row each: only the losses can say whether that is right
-        size = sum(layer.nbytes for layer in first.values()) * n_rows / len(parts[0])
-        if size > MOST_BYTES:
-            return self
-        layers = {path: layer.new_empty(n_rows, *layer.shape[1:]) for path, layer in first.items()}
-        for rows in parts:
-            heard = first if rows is parts[0] else self(rows)
-            for path, layer in heard.items():
-                if layer.shape[1:] != layers[path].shape[1:]:
-                    return self  # the module shortens its batches, say
-                layers[path][rows[0] : rows[-1] + 1] = layer
+        parts = torch.arange(n_rows, device=self.device).split(ROWS_PER_CALL)
+        with undisturbed(self.module, self.device):  # moved once
+            first = self(parts[0])
+            if any(len(layer) != len(parts[0]) for layer in first.values()):
+                return self  # not a row each: only the losses can say whether that is right
+            if sum(layer.nbytes for layer in first.values()) * n_rows > MOST_BYTES * len(parts[0]):
+                return self
+            layers = {key: v.new_empty(n_rows, *v.shape[1:]) for key, v in first.items()}
+            for rows in parts:
+                for key, layer in (first if rows is parts[0] else self(rows)).items():
+                    if layer.shape[1:] != layers[key].shape[1:]:
+                        return self  # the module shortens its batches, say
+                    layers[key][rows] = layer
         return ArraySource(layers)
 
 
@@ -155,7 +156,7 @@ class ArraySource:
         """Return the layers of these rows."""
         if inputs is not None:
             raise ValueError("A hint on derivatives needs a torch module as teacher.")
-        return {path: values[rows.to(values.device)] for path, values in self.layers.items()}
+        return {path: values[rows] for path, values in self.layers.items()}
 
     def kept(self):
         """Return this source: it is in memory."""

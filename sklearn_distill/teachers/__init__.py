@@ -1,7 +1,7 @@
 """Everything between a teacher of any make and its class log-probabilities."""
 
 from sklearn_distill.teachers._boosters import BoosterTeacher
-from sklearn_distill.teachers._layers import read_layer
+from sklearn_distill.teachers._layers import innermost, read_layer
 from sklearn_distill.teachers._reading import (
     PROBABILITY_FLOOR,
     align_columns,
@@ -19,6 +19,7 @@ __all__ = [
     "TorchTeacher",
     "align_columns",
     "as_classifier",
+    "innermost",
     "is_fitted",
     "log_of_proba",
     "read_layer",

@@ -1,15 +1,47 @@
-"""The inside of scikit-learn teachers, for hints: hidden activations and leaf coordinates."""
+"""The inside of teachers, for hints: networks, hidden activations and leaf coordinates."""
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
+from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import OneHotEncoder
 
+from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils._sklearn_private import ACTIVATIONS
-from sklearn_distill.utils.kinds import name_of
+from sklearn_distill.utils.kinds import is_module, is_network, name_of
 
 #: Coordinates that stand for the leaves of a tree ensemble.
 LEAF_COORDINATES = 32
+
+
+def innermost(teacher, X):
+    """Return the model inside a fitted teacher, and the rows of X as they reach it.
+
+    Parameters
+    ----------
+    teacher : estimator or module
+        Pipelines, frozen estimators and fitted distillation estimators are looked through.
+    X : rows
+        What the teacher takes.
+
+    Returns
+    -------
+    model : estimator
+        A network as a :class:`TorchTeacher`.
+    rows : rows
+    """
+    while True:
+        if hasattr(teacher, "steps"):
+            X = teacher[:-1].transform(X) if len(teacher.steps) > 1 else X
+            teacher = teacher.steps[-1][1]
+        elif isinstance(teacher, FrozenEstimator):
+            teacher = teacher.estimator
+        elif hasattr(teacher, "student_"):
+            teacher = teacher.student_
+        elif is_network(teacher):
+            return TorchTeacher(teacher if is_module(teacher) else teacher.module_), X
+        else:
+            return teacher, X
 
 
 def read_layer(teacher, X, path):
@@ -17,7 +49,7 @@ def read_layer(teacher, X, path):
 
     Parameters
     ----------
-    teacher : MLPClassifier, tree or tree ensemble with ``apply``, or a Pipeline that ends in one
+    teacher : MLPClassifier, or tree or tree ensemble with ``apply``
     X : rows
     path : str
         ``"hidden.K"`` for the K-th hidden layer of an ``MLPClassifier``, ``"leaves"`` for trees.
@@ -33,10 +65,6 @@ def read_layer(teacher, X, path):
     ValueError
         If the teacher has no such layer; the message says which it has.
     """
-    while hasattr(teacher, "steps"):
-        X = teacher[:-1].transform(X) if len(teacher.steps) > 1 else X
-        teacher = teacher.steps[-1][1]
-    teacher = getattr(teacher, "estimator", teacher) if not hasattr(teacher, "apply") else teacher
     known = _layer_names(teacher)
     if path not in known:
         raise ValueError(

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from sklearn_distill.losses import get_logit_loss
-from sklearn_distill.teachers import as_classifier, read_layer
+from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
 from sklearn_distill.trainers._trainer import Trainer
 from sklearn_distill.utils.kinds import is_module, is_network
 from sklearn_distill.utils.rows import stack_rows
@@ -190,8 +190,7 @@ def _layer_source(hints, teacher, X, X_unlabeled):
     """Return a function of the device that gives the source of the teacher's layers."""
     if teacher is None:
         raise ValueError("hints need the teacher itself, and teacher is None. Pass the teacher.")
-    rows = stack_rows(X, X_unlabeled)
-    teacher = as_classifier(teacher)
+    teacher, rows = innermost(teacher, stack_rows(X, X_unlabeled))
 
     def source(device):
         import torch
@@ -199,8 +198,9 @@ def _layer_source(hints, teacher, X, X_unlabeled):
         from sklearn_distill.nn.batches import as_tensors
         from sklearn_distill.nn.hint_book import ArraySource, ModuleSource
 
-        if hasattr(teacher, "module"):
-            return ModuleSource(teacher, as_tensors(teacher.prepare(rows), device=device), hints)
+        if isinstance(teacher, TorchTeacher):
+            inputs = as_tensors(teacher.prepare(rows), device=device)
+            return ModuleSource(teacher.module, inputs, hints, device)
         paths = {hint.teacher_layer for hint in hints}
         return ArraySource(
             {p: torch.as_tensor(read_layer(teacher, rows, p), device=device) for p in paths}
