@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier, GradientTraining, TorchTeacher
+from sklearn_distill.losses import LOGIT_LOSSES
 from sklearn_distill.targets import SoftTargets
 
 torch = pytest.importorskip("torch")
@@ -431,3 +432,49 @@ def test_without_a_student_sparse_rows_are_learned_too():
     rows = sparse.csr_matrix(np.abs(X))
     model = DistillationClassifier(LogisticRegression(), random_state=0).fit(rows, y)
     assert model.score(rows, y) > 0.8
+
+
+# -- numerics -----------------------------------------------------------------------------------
+
+
+class Half(nn.Module):
+    """A network that computes in bfloat16 where that is allowed."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = mlp()
+
+    def forward(self, X):
+        with torch.autocast(X.device.type, dtype=torch.bfloat16):
+            return self.layers(X)
+
+
+def test_half_precision_stays_inside_the_module():
+    assert Half()(torch.from_numpy(X)).dtype == torch.bfloat16
+    strategy = GradientTraining(max_epochs=20, batch_size=16)
+    model = DistillationClassifier(Half(), Half(), strategy=strategy, temperature=4)
+    proba = model.fit(X, y).predict_proba(X)
+    assert proba.dtype == np.float64
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-12)
+    assert all(p.dtype == torch.float32 for p in model.student_.module_.parameters())
+    hard = model.set_params(alpha=0).fit(X, y)
+    assert hard.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("loss", sorted(LOGIT_LOSSES))
+def test_logits_of_ten_thousand_are_finite(loss):
+    class Loud(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = mlp()
+
+        def forward(self, X):
+            return 1e4 * self.layers(X)
+
+    strategy = GradientTraining(max_epochs=2, lr=1e-6)
+    model = DistillationClassifier(
+        mlp(seed=1), Loud(), strategy=strategy, loss=loss, random_state=0
+    )
+    proba = model.fit(X, y).predict_proba(X)
+    assert np.isfinite(proba).all()
+    assert all(torch.isfinite(p).all() for p in model.student_.module_.parameters())

@@ -80,6 +80,12 @@ class InMemoryMixin:
         """Trust the data: they were checked, and the classes are known."""
         self.classes_inferred_ = np.arange(self.lesson_.n_classes)
 
+    def infer(self, x, **fit_params):
+        """Return single precision of a module that computes in half: NumPy has no bfloat16."""
+        output = super().infer(x, **fit_params)
+        half = isinstance(output, torch.Tensor) and output.dtype in (torch.float16, torch.bfloat16)
+        return output.float() if half else output
+
     def train_step_single(self, batch, **fit_params):
         """Let the lesson say what the loss is."""
         self._set_training(True)
