@@ -29,6 +29,7 @@ from skorch import NeuralNetClassifier  # noqa: E402
 from torch import nn  # noqa: E402
 
 from sklearn_distill.nn.capture import captured, find_layer  # noqa: E402
+from sklearn_distill.nn.hint_book import heads_apart  # noqa: E402
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X).astype(np.float32)
@@ -215,6 +216,43 @@ def test_attention_is_taught_to_a_student_with_fewer_layers_and_heads():
     model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
     plain = clone(model).set_params(hints=None).fit(X, y).predict_proba(X)
     assert not np.allclose(model.fit(X, y, X_unlabeled=X[:20]).predict_proba(X), plain, atol=1e-6)
+
+
+class Table(nn.Module):
+    """The FT-Transformer of its authors."""
+
+    def __init__(self, n_blocks, n_heads):
+        super().__init__()
+        rtdl = pytest.importorskip("rtdl_revisiting_models")
+        self.transformer = rtdl.FTTransformer(
+            n_cont_features=4,
+            cat_cardinalities=[],
+            d_out=3,
+            n_blocks=n_blocks,
+            d_block=8,
+            attention_n_heads=n_heads,
+            attention_dropout=0.2,
+            ffn_d_hidden_multiplier=2.0,
+            ffn_dropout=0.1,
+            residual_dropout=0.0,
+        )
+
+    def forward(self, X):
+        return self.transformer(X, None)
+
+
+def test_an_ft_transformer_teaches_one_of_a_single_block():
+    last, first = (f"transformer.backbone.blocks.{k}.attention.dropout" for k in (1, 0))
+    teacher, student = Table(2, n_heads=4), Table(1, n_heads=2)
+    with captured(teacher, [], attention=[last]) as heard:
+        teacher.train()(torch.from_numpy(X[:5]))
+    apart = heads_apart(heard, 5)[last, "attention"]
+    assert apart.shape == (5, 4, 1, 5)  # in its last block only the class token looks
+    torch.testing.assert_close(apart.flatten(0, 1), heard[last, "attention"])
+    model = DistillationClassifier(teacher, student, strategy=QUICK, random_state=0)
+    plain = model.fit(X, y).predict_proba(X)
+    model.set_params(hints=[AttentionHint(last, first, weight=5.0)])
+    assert not np.allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
 
 
 class Padded(nn.Module):

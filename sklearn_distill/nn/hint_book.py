@@ -63,6 +63,7 @@ class HintBook:
             What the student saw, with a gradient if a hint compares derivatives.
         """
         taught = self.source(rows, X if self.needs_inputs else None)
+        heard = heads_apart(heard, len(rows))
         total = 0.0
         for hint, loss in zip(self.hints, self.losses, strict=True):
             pair = heard[_key(hint, "student")], taught[_key(hint, "teacher")]
@@ -117,7 +118,7 @@ class ModuleSource:
                 self.module(**part)
             else:
                 self.module(*(part if isinstance(part, tuple) else (part,)))
-        return heard
+        return heads_apart(heard, count_tensors(part))
 
     def kept(self):
         """Return the layers of all rows in memory, or this source if they are too large for it.
@@ -161,6 +162,16 @@ class ArraySource:
     def kept(self):
         """Return this source: it is in memory."""
         return self
+
+
+def heads_apart(heard, n_rows):
+    """Give attention that came as (n_rows · n_heads, ...) a dimension for the heads."""
+    return {
+        key: layer.reshape(n_rows, -1, *layer.shape[1:])
+        if isinstance(key, tuple) and layer.ndim == 3 and len(layer) > n_rows
+        else layer
+        for key, layer in heard.items()
+    }
 
 
 def _key(hint, who):

@@ -64,8 +64,9 @@ class AttentionHint(LayerHint):
     Parameters
     ----------
     teacher_layer : str
-        Module path of an ``nn.MultiheadAttention``, or of a layer that returns its attention
-        probabilities, of shape (n_samples, n_heads, n_tokens, n_tokens).
+        Module path of an ``nn.MultiheadAttention``, or of a layer that returns attention
+        probabilities, of shape (n_samples, n_heads, n_tokens, n_tokens) or with the first two
+        dimensions as one (the dropout on them, say, in ``rtdl_revisiting_models``).
     student_layer : str
         The same for the student; the number of heads may differ.
     loss : str, default="attention-probabilities"
