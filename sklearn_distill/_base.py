@@ -25,7 +25,13 @@ from sklearn_distill.targets import (
     warn_if_certain,
 )
 from sklearn_distill.teachers import as_classifier, is_fitted
-from sklearn_distill.trainers import STRATEGIES, HardLabels, Trainer, select_trainer
+from sklearn_distill.trainers import (
+    STRATEGIES,
+    GradientTraining,
+    HardLabels,
+    Trainer,
+    select_trainer,
+)
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
     Interval,
@@ -35,7 +41,6 @@ from sklearn_distill.utils._sklearn_private import (
 )
 from sklearn_distill.utils.kinds import (
     is_module,
-    is_network,
     is_of_kind,
     last_step,
     name_of,
@@ -185,15 +190,14 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         return default_student(X, len(classes))
 
     def _make_trainer(self, student):
-        if self.alpha == 0 and not is_network(last_step(student)):
-            return select_trainer(HardLabels(), student)
-        trainer = clone(select_trainer(self.strategy, student))
+        alone = self.alpha == 0 and GradientTraining().objection(last_step(student))
+        trainer = clone(select_trainer(HardLabels() if alone else self.strategy, student))
         settings = trainer.get_params(deep=False)
         inherited = {
             key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")
         }
         for key, value in {"loss": self.loss != "kl", "hints": bool(self.hints)}.items():
-            if value and key not in settings:
+            if value and key not in settings and not alone:
                 raise TypeError(
                     f"{key}={inherited[key]!r} needs a network as student. The student "
                     f"{name_of(last_step(student))} is taught by {trainer.name}: "

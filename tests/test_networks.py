@@ -334,6 +334,28 @@ def test_a_binary_student_may_have_one_logit():
         np.testing.assert_allclose(proba[:, 1], 1 / (1 + np.exp(-decision)), atol=1e-6)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("alpha", [0.5, 0])
+def test_a_net_that_regresses_learns_log_odds(n_classes, alpha):
+    labels = np.minimum(y, n_classes - 1)
+    teacher = RandomForestClassifier(30, min_samples_leaf=5, random_state=0).fit(X, labels)
+    student = skorch.NeuralNetRegressor(
+        mlp(1 if n_classes == 2 else 3),
+        optimizer=torch.optim.Adam,
+        lr=0.02,
+        max_epochs=60,
+        verbose=0,
+    )
+    model = DistillationClassifier(teacher, student, alpha=alpha, random_state=0)
+    before = torch.random.get_rng_state()
+    proba = model.fit(X, labels).predict_proba(X)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert isinstance(model.student_, skorch.NeuralNetRegressor)
+    assert proba.shape == (150, n_classes)
+    assert model.score(X, labels) > 0.9
+    np.testing.assert_array_equal(clone(model).fit(X, labels).predict_proba(X), proba)
+
+
 def test_a_network_is_the_last_step_of_a_pipeline_and_labels_are_strings():
     labels = np.array(["setosa", "versicolor", "virginica"])[y]
     for last in (net(max_epochs=30), mlp()):

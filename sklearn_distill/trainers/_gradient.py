@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_distill.losses import get_logit_loss
 from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
 from sklearn_distill.trainers._trainer import Trainer
-from sklearn_distill.utils.kinds import is_module, is_network
+from sklearn_distill.utils.kinds import is_module, is_network, is_of_kind
 from sklearn_distill.utils.rows import stack_rows
 from sklearn_distill.utils.seeds import own_rng
 
@@ -115,6 +115,8 @@ class GradientTraining(Trainer):
         """Return why this student cannot be taught in this way, or None."""
         if not is_network(student):
             return "needs a torch module or a skorch net"
+        if not is_module(student) and is_of_kind(student, "regressor"):
+            return "needs a net that is no regressor"
         return None
 
     def fit(self, student, X, y, X_unlabeled, targets, fit_params, teacher=None):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_distill.trainers._target_regression import fit_regressor
+from sklearn_distill.trainers._target_regression import fit_regressor, predict_regressor
 from sklearn_distill.trainers._trainer import (
     ClassifierTrainer,
     fit_bare,
@@ -22,6 +22,9 @@ class HardLabels(ClassifierTrainer):
 
     name = "hard-labels"
 
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
         if not is_of_kind(student, "classifier") and not is_of_kind(student, "regressor"):
@@ -33,7 +36,8 @@ class HardLabels(ClassifierTrainer):
         if is_of_kind(student, "regressor"):
             indicators = targets.one_hot()
             Z = indicators[:, 1] if indicators.shape[1] == 2 else indicators
-            return fit_regressor(student, X, None, Z, targets.sample_weight, fit_params)
+            weight = targets.sample_weight
+            return fit_regressor(student, X, None, Z, weight, fit_params, self.random_state)
         weights = weight_argument(student, targets.sample_weight)
         y = labels_for(student, targets.classes, targets.labels)
         return fit_bare(student, X, y, **weights, **fit_params)
@@ -48,7 +52,7 @@ class HardLabels(ClassifierTrainer):
         """Return the student's probabilities."""
         if not is_of_kind(student, "regressor"):
             return super().predict_proba(student, X, temperature)
-        share = np.clip(student.predict(X), 0, 1)
+        share = np.clip(predict_regressor(student, X), 0, 1)
         if share.ndim == 1 or share.shape[1] == 1:
             share = share.ravel()
             return np.column_stack([1 - share, share])
@@ -59,7 +63,7 @@ class HardLabels(ClassifierTrainer):
         """Return the student's decision values; a regressor's are centred on the boundary."""
         if not is_of_kind(student, "regressor"):
             return super().decision_function(student, X, temperature)
-        indicators = np.asarray(student.predict(X), dtype=np.float64)
+        indicators = np.asarray(predict_regressor(student, X), dtype=np.float64)
         if indicators.ndim == 1 or indicators.shape[1] == 1:
             return indicators.ravel() - 0.5
         return indicators

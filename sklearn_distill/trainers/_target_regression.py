@@ -6,7 +6,8 @@ from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_distill.trainers._expansion import take_copies
 from sklearn_distill.trainers._trainer import Trainer, fit_bare, weight_argument
-from sklearn_distill.utils.kinds import is_of_kind, tags_of
+from sklearn_distill.utils.kinds import is_network, is_of_kind, last_step, tags_of
+from sklearn_distill.utils.seeds import own_rng
 
 
 class TargetRegression(Trainer):
@@ -21,6 +22,15 @@ class TargetRegression(Trainer):
     Temperature divides the regression targets and multiplies the predictions: it
     changes nothing for a student that is indifferent to the scale of its targets
     (trees, least squares) and acts as regularisation for others.
+
+    A skorch ``NeuralNetRegressor`` needs a module with one output per class (one with two
+    classes). Its own loss compares the log-odds.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Seeds a skorch net; other regressors have a ``random_state`` of their own. ``None`` takes
+        that of the distillation estimator.
 
     See Also
     --------
@@ -47,6 +57,9 @@ class TargetRegression(Trainer):
 
     name = "target-regression"
 
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None."""
         return (
@@ -57,7 +70,8 @@ class TargetRegression(Trainer):
         """Fit the bare student on log-odds and return it, wrapped if there are several outputs."""
         logits = targets.tempered_logits()
         Z = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
-        return fit_regressor(student, X, X_unlabeled, Z, targets.row_weight(), fit_params)
+        weight = targets.row_weight()
+        return fit_regressor(student, X, X_unlabeled, Z, weight, fit_params, self.random_state)
 
     def predict(self, student, X, classes):
         """Return the class with the largest logit."""
@@ -74,7 +88,7 @@ class TargetRegression(Trainer):
 
     def decision_function(self, student, X, temperature):
         """Return the student's logits (log-odds with two classes) times the temperature."""
-        logits = np.asarray(student.predict(X), dtype=np.float64)
+        logits = np.asarray(predict_regressor(student, X), dtype=np.float64)
         return (
             logits.ravel() if logits.ndim == 2 and logits.shape[1] == 1 else logits
         ) * temperature
@@ -84,10 +98,27 @@ class TargetRegression(Trainer):
         return True
 
 
-def fit_regressor(student, X, X_unlabeled, Z, row_weight, fit_params):
+def fit_regressor(student, X, X_unlabeled, Z, row_weight, fit_params, random_state):
     """Fit a regressor of one or several outputs on the rows of X and X_unlabeled."""
-    if Z.ndim == 2 and not tags_of(student).target_tags.multi_output:
+    if Z.ndim == 2 and not is_network(student) and not tags_of(student).target_tags.multi_output:
         student = MultiOutputRegressor(student)
     if X_unlabeled is not None:
         X, fit_params = take_copies(X, X_unlabeled, np.arange(len(Z)), fit_params)
-    return fit_bare(student, X, Z, **weight_argument(student, row_weight), **fit_params)
+    fit_params = weight_argument(student, row_weight) | fit_params
+    if not is_network(student):
+        return fit_bare(student, X, Z, **fit_params)
+    from sklearn_distill.nn.net import seeded
+
+    # It has the outputs of its module, computes in single precision and draws from global states.
+    with seeded(own_rng(random_state).randint(np.iinfo(np.int32).max)):
+        return student.fit(X, Z.reshape(len(Z), -1).astype(np.float32), **fit_params)
+
+
+def predict_regressor(student, X):
+    """Return the predictions of a regressor, maybe a Pipeline."""
+    if not is_network(last_step(student)):
+        return student.predict(X)
+    from sklearn_distill.nn.net import seeded
+
+    with seeded(0):  # torch's loader draws a seed from its global generator
+        return student.predict(X)
