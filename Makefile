@@ -9,14 +9,21 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 TEST := .venv
 DEMO := .venv-demo
 DOCS := .venv-docs
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
 
 # One test process per core, and one thread in each: BLAS and OpenMP would otherwise ask for all cores in every
 # process. The processes must agree on the names of the tests, and so on the order of sets that appear in them.
 WORKERS ?= auto
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 $(TEST)/bin/python -m pytest
+PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 $(1)/bin/python -m pytest
+PYTEST := $(call PYTEST_IN,$(TEST))
+
+# What depends on the versions of the boosters' libraries most: custom objectives have changed before.
+COMPAT_TESTS := tests/test_soft_boosting.py tests/test_booster_teachers.py tests/test_kernels.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow coverage lint format docs docs-gallery bench clean distclean
+.PHONY: help demo test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench clean
+.PHONY: distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -30,6 +37,16 @@ test: lint  ## check the style and run every test that is not marked slow
 
 slow: $(TEST)/.installed  ## run the tests on real data (downloads them the first time)
 	$(PYTEST) -m slow
+
+compat: test-oldest test-newest  ## run the tests of boosters with the oldest and the newest releases of their libraries
+
+# LightGBM 4.6 warns of names that it gave the features itself.
+test-oldest: $(OLDEST)/.installed  ## the first half of compat: versions of constraints-oldest.txt
+	$(call PYTEST_IN,$(OLDEST)) -n $(WORKERS) --dist worksteal $(COMPAT_TESTS) \
+	    -W "ignore:X does not have valid feature names, but LGBMClassifier was fitted:UserWarning"
+
+test-newest: $(NEWEST)/.installed  ## the other half: the newest releases of everything but torch
+	$(call PYTEST_IN,$(NEWEST)) -n $(WORKERS) --dist worksteal $(COMPAT_TESTS)
 
 coverage: $(TEST)/.installed  ## run the tests and list the lines that they miss
 	$(PYTEST) -n $(WORKERS) --dist worksteal --cov --cov-report=term-missing
@@ -59,13 +76,21 @@ clean:  ## remove caches and built documentation
 	find . -name '.venv*' -prune -o -name .git -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean  ## remove the virtual environments too
-	rm -rf $(TEST) $(DEMO) $(DOCS)
+	rm -rf $(ENVIRONMENTS)
 
 $(TEST)/.installed: EXTRAS := test,boosters
 $(DEMO)/.installed: EXTRAS := examples
 $(DOCS)/.installed: EXTRAS := docs
+$(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters
 
-$(TEST)/.installed $(DEMO)/.installed $(DOCS)/.installed: pyproject.toml constraints.txt Makefile
+VERSIONS := -c constraints.txt
+$(OLDEST)/.installed: VERSIONS := -c constraints-oldest.txt
+$(OLDEST)/.installed: constraints-oldest.txt
+$(NEWEST)/.installed: VERSIONS = --upgrade --upgrade-strategy eager $(shell grep '^torch==' constraints.txt)
+$(NEWEST)/.installed: newest # every time: what was the newest yesterday may not be today
+
+ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(OLDEST) $(NEWEST)
+$(ENVIRONMENTS:=/.installed): pyproject.toml constraints.txt Makefile
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
 	    echo "sklearn_distill needs Python 3.11 or newer, and python3 here is: $$(python3 --version 2>&1)." >&2; \
@@ -74,5 +99,5 @@ $(TEST)/.installed $(DEMO)/.installed $(DOCS)/.installed: pyproject.toml constra
 	    echo "sklearn_distill needs Python 3.11 or newer, and $$python is: $$("$$python" --version 2>&1)." >&2; exit 1; }; \
 	echo "Setting up $(@D) with $$("$$python" --version) (a few minutes the first time)"; \
 	"$$python" -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(VERSIONS) -e '.[$(EXTRAS)]'
 	@touch $@
