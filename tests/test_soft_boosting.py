@@ -2,6 +2,8 @@
 
 import importlib
 import pickle
+import re
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -339,6 +341,53 @@ def test_contributions_of_features_add_up_to_the_margins(library, n_classes):
     np.testing.assert_allclose(shap.sum(axis=-1).reshape(margins.shape), margins, atol=1e-4)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_shap_explains_the_student(library, n_classes):
+    shap = pytest.importorskip("shap")
+    X, y = make_data(n_classes)
+    model = distil(booster(library), X, y, soft_teacher(X, y), 2, 0.5)
+    explained = shap.TreeExplainer(model.student_)(X[:20], check_additivity=False)
+    total = explained.values.sum(axis=1) + explained.base_values
+    np.testing.assert_allclose(total, model.decision_function(X[:20]), atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_onnx_runtime_predicts_what_the_student_predicts(
+    library, n_classes, temperature, tmp_path
+):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    X, y = make_data(n_classes)
+    X = X.astype(np.float32)
+    model = distil(booster(library), X, y, soft_teacher(X, y), temperature, 0.5)
+    converted = convert(library, model.student_, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
+    labels, proba = session.run(None, {session.get_inputs()[0].name: X})
+    if isinstance(proba, list):
+        proba = np.array([[row[label] for label in range(n_classes)] for row in proba])
+    np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(labels, model.predict(X))
+
+
+def convert(library, student, path):
+    """Return the student in the ONNX format, by the converter made for its library."""
+    if library == "catboost":
+        student.save_model(str(path), format="onnx")
+        return path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the converters and what they import
+        onnxmltools = pytest.importorskip("onnxmltools")
+        types = importlib.import_module("onnxmltools.convert.common.data_types")
+        rows = [("X", types.FloatTensorType([None, student.n_features_in_]))]
+        if library == "lightgbm":
+            model = onnxmltools.convert_lightgbm(student, initial_types=rows, zipmap=False)
+        else:
+            model = onnxmltools.convert_xgboost(student, initial_types=rows)
+    return model.SerializeToString()
+
+
 def test_lightgbm_writes_the_same_model_on_both_ways(monkeypatch):
     # In memory after the last round, or (if training stopped early) in the model's text.
     model_file = importlib.import_module("sklearn_distill.trainers.boosting._lightgbm_model")
@@ -493,6 +542,44 @@ def test_monotone_constraints_hold(library):
     assert (np.diff(model.predict_proba(rows)[:, 1]) >= -1e-7).all()
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_missing_values_reach_the_library(library, n_classes, temperature):
+    X, y = make_data(n_classes, 300)
+    # Only by what is missing can the last class be told from the others.
+    X = np.random.RandomState(0).randn(300, 2)
+    X[y == n_classes - 1, 1] = np.nan
+    proba = 0.1 / n_classes + 0.9 * np.eye(n_classes)[y]
+    for student in (booster(library), make_pipeline(StandardScaler(), booster(library))):
+        model = distil(student, X, y, proba, temperature)
+        assert model.trainer_.name == "soft-boosting"
+        assert np.mean((model.predict(X) == n_classes - 1) == np.isnan(X[:, 1])) > 0.98
+
+
+GPU = {"xgboost": {"device": "cuda:3"}, "lightgbm": {"device_type": "gpu", "gpu_device_id": 3}}
+
+
+class SeenByLibrary(Exception):
+    """Raised in place of training."""
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", GPU)
+def test_settings_of_a_gpu_reach_the_library(library, n_classes, temperature, monkeypatch):
+    X, y = make_data(n_classes)
+
+    def train(params, *args, **kwargs):
+        raise SeenByLibrary(params)
+
+    student = booster(library, **GPU[library])
+    monkeypatch.setattr(importlib.import_module(f"{library}.sklearn"), "train", train)
+    with pytest.raises(SeenByLibrary) as seen:
+        distil(student, X, y, soft_teacher(X, y), temperature)
+    assert GPU[library].items() <= seen.value.args[0].items()
+
+
 def test_callbacks_of_the_user_are_called():
     X, y = make_data(2)
     rounds = []
@@ -508,6 +595,18 @@ def test_callbacks_of_the_user_are_called():
     rounds.clear()
     distil(booster("catboost", 4), X, y, soft_teacher(X, y), callbacks=[Count()])
     assert rounds == [1, 2, 3, 4]
+
+    class CountForXGBoost(importlib.import_module("xgboost").callback.TrainingCallback):
+        def after_iteration(self, model, epoch, evals_log):
+            rounds.append(epoch)
+            return epoch == 2  # stop
+
+    for temperature in (1.0, 3.0):
+        rounds.clear()
+        student = booster("xgboost", 9, callbacks=[CountForXGBoost()])
+        model = distil(student, X, y, soft_teacher(X, y), temperature)
+        assert rounds == [0, 1, 2]
+        assert model.student_.get_booster().num_boosted_rounds() == 3
 
 
 def test_training_goes_on_from_a_model():
@@ -543,6 +642,28 @@ def test_grid_search_over_student_temperature_and_alpha(library, routing):
     np.testing.assert_array_equal(best.predict_proba(X), search.predict_proba(X))
     again = clone(best).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), best.predict_proba(X))
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_folds_without_a_class_and_folds_of_one_class(library, alpha):
+    X, y = make_data(3, 300)
+    labels = np.array(["ant", "bee", "cat"])[y]
+    order = np.argsort(y, kind="stable")
+    X, labels = X[order], labels[order]
+    model = DistillationClassifier(GaussianNB(), booster(library, 5), alpha=alpha, cv=2)
+    # Each fold holds one class out: the others are learned under their own names.
+    missing = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    splits = [(np.setdiff1d(np.arange(300), rows), rows) for rows in missing]
+    scores = cross_validate(model, X, labels, cv=splits, return_estimator=True)
+    for estimator, (train, test) in zip(scores["estimator"], splits, strict=True):
+        known = np.unique(labels[train])
+        np.testing.assert_array_equal(estimator.classes_, known)
+        assert estimator.predict_proba(X[test]).shape == (len(test), 2)
+        assert estimator.score(X[train], labels[train]) > 0.6
+    np.testing.assert_array_equal(scores["test_score"], 0)
+    with pytest.raises(ValueError, match=r"one class: \['bee'\]"):
+        cross_validate(model, X, labels, cv=[(missing[1], missing[0])], error_score="raise")
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -662,6 +783,22 @@ def test_a_failed_fit_leaves_the_users_settings_as_they_were(library):
     assert student.get_params() == before
     SoftBoosting().fit(student, X, y, None, targets, {})
     assert student.get_params() == before
+
+
+# -- versions -------------------------------------------------------------------------------
+
+
+def test_the_oldest_releases_that_are_tested_are_those_that_are_declared():
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tested = (root / "constraints-oldest.txt").read_text(encoding="utf-8")
+    tested = dict(re.findall(r"^([\w-]+)==([\d.]+)$", tested, re.MULTILINE))
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["boosters"]]:
+        name, _, lowest = requirement.partition(">=")
+        if name != "torch":  # see there
+            assert f"{tested[name]}.".startswith(f"{lowest}."), requirement
+            assert not tested[name].removeprefix(lowest).strip(".0"), requirement
 
 
 # -- real data ------------------------------------------------------------------------------
