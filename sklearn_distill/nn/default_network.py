@@ -6,8 +6,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, QuantileTransformer
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    StandardScaler,
+)
 from torch import nn
 
 from sklearn_distill.utils.rows import n_rows
@@ -21,12 +27,16 @@ DROPOUT = 0.1
 #: Categories of a column that get a unit of their own; rarer ones share one.
 MAX_CATEGORIES = 32
 
+#: Standard deviations at which standardised numbers are cut off.
+CLIP = 5.0
+
 
 def default_student(X, n_classes):
     """Return an unfitted Pipeline of preprocessing and a small network for rows like X.
 
-    Numeric columns are made normal by their quantiles, their missing values become the median
-    and a flag of their own; categorical ones are one-hot, missing values a category.
+    Numeric columns come twice, made normal by their quantiles and standardised: the one is
+    indifferent to outliers, the other keeps distances. Their missing values become the median and
+    a flag. Categorical columns are one-hot, missing values a category.
 
     Parameters
     ----------
@@ -42,20 +52,22 @@ def default_student(X, n_classes):
     widths = [*HIDDEN, n_classes]
     layers = [nn.LazyLinear(widths[0])]
     for width, next_width in pairwise(widths):
-        layers += [nn.SiLU(), nn.Dropout(DROPOUT), nn.Linear(width, next_width)]
+        layers += [nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(width, next_width)]
     return Pipeline([("prepare", _preparation(X)), ("network", nn.Sequential(*layers))])
 
 
 def _preparation(X):
     if sparse.issparse(X):
         return MaxAbsScaler()
+    quantiles = QuantileTransformer(
+        n_quantiles=int(np.clip(n_rows(X) // 10, 10, 1000)),
+        output_distribution="normal",
+        random_state=0,
+    )
+    clip = FunctionTransformer(np.clip, kw_args={"a_min": -CLIP, "a_max": CLIP})
     numeric = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True),
-        QuantileTransformer(
-            n_quantiles=int(np.clip(n_rows(X) // 10, 10, 1000)),
-            output_distribution="normal",
-            random_state=0,
-        ),
+        make_union(quantiles, make_pipeline(StandardScaler(), clip)),
     )
     if not type(X).__module__.startswith("pandas"):
         return numeric

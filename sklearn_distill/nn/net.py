@@ -23,6 +23,10 @@ from sklearn_distill.nn.batches import (
 from sklearn_distill.nn.outputs import recognise
 from sklearn_distill.utils.kinds import is_module
 
+#: Steps that a bare module takes unless told otherwise, within these numbers of epochs.
+STEPS = 5000
+EPOCHS = (30, 200)
+
 #: What validates a bare module, by the kind of its output. Training has its own objective.
 _CRITERIA = {
     "logits": (NeuralNetClassifier, torch.nn.CrossEntropyLoss),
@@ -152,9 +156,11 @@ def as_net(student, X, n_samples, settings):
     module = module.to(settings.device)
     kind = recognise(module)
     single = _n_outputs(module, X, settings.device) == 1
-    batch_size = settings.batch_size or 2 ** int(np.clip(np.log2(n_samples / 16), 4, 8))
+    batch_size = settings.batch_size or 2 ** int(np.clip(np.log2(n_samples / 32), 4, 8))
+    per_epoch = -(-n_samples // batch_size)
+    max_epochs = settings.max_epochs or int(np.clip(STEPS / per_epoch, *EPOCHS))
     # One more than needed: the schedule steps after every batch, and complains after its last.
-    n_steps = settings.max_epochs * -(-n_samples // batch_size) + 1
+    n_steps = max_epochs * per_epoch + 1
     callbacks = [
         (
             "schedule",
@@ -170,7 +176,10 @@ def as_net(student, X, n_samples, settings):
     if settings.validation_fraction:
         train_split = ValidSplit(settings.validation_fraction, stratified=True, random_state=0)
         stopping = EarlyStopping(
-            monitor="valid_loss", patience=settings.patience, load_best=True, sink=_nowhere
+            monitor="valid_loss",
+            patience=settings.patience or -(-max_epochs // 3),
+            load_best=True,
+            sink=_nowhere,
         )
         callbacks.append(("early_stopping", stopping))
     if settings.verbose:
@@ -182,7 +191,7 @@ def as_net(student, X, n_samples, settings):
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=settings.weight_decay,
         lr=settings.lr,
-        max_epochs=settings.max_epochs,
+        max_epochs=max_epochs,
         batch_size=batch_size,
         train_split=train_split,
         callbacks=callbacks,

@@ -29,20 +29,21 @@ class GradientTraining(Trainer):
 
     Parameters
     ----------
-    max_epochs : int, default=60
-        Passes over the rows. This and the next settings are for bare modules; a skorch net has
-        its own.
+    max_epochs : int or None, default=None
+        Passes over the rows. None takes as many as make about 5,000 steps, from 30 to 200. This
+        and the next settings are for bare modules; a skorch net has its own.
     lr : float, default=3e-3
         Largest learning rate of the one-cycle schedule of AdamW.
     weight_decay : float, default=1e-3
         Of AdamW.
     batch_size : int or None, default=None
-        Rows per step. None takes the power of two next to a sixteenth of the rows, from 16 to 256.
+        Rows per step. None takes the power of two below a thirty-second of the rows, from 16 to
+        256.
     validation_fraction : float or None, default=0.1
         Share of the labelled rows on which training stops early. None trains to the end.
-    patience : int, default=15
+    patience : int or None, default=None
         Epochs without a lower validation loss after which training stops; the best weights are
-        kept.
+        kept. None takes a third of ``max_epochs``, since the schedule does its best work last.
     device : str, default="cpu"
         Where to train.
     loss : str or callable, default=None
@@ -86,13 +87,13 @@ class GradientTraining(Trainer):
 
     def __init__(
         self,
-        max_epochs=60,
+        max_epochs=None,
         *,
         lr=3e-3,
         weight_decay=1e-3,
         batch_size=None,
         validation_fraction=0.1,
-        patience=15,
+        patience=None,
         device="cpu",
         loss=None,
         hints=None,
