@@ -9,6 +9,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 TEST := .venv
 DEMO := .venv-demo
 DOCS := .venv-docs
+EXAMPLES := .venv-examples
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 
@@ -17,9 +18,6 @@ NEWEST := .venv-newest
 WORKERS ?= auto
 PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 $(1)/bin/python -m pytest
 PYTEST := $(call PYTEST_IN,$(TEST))
-
-# What depends on the versions of the boosters' libraries most: custom objectives have changed before.
-COMPAT_TESTS := tests/test_soft_boosting.py tests/test_booster_teachers.py tests/test_kernels.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench clean
@@ -38,15 +36,15 @@ test: lint  ## check the style and run every test that is not marked slow
 slow: $(TEST)/.installed  ## run the tests on real data (downloads them the first time)
 	$(PYTEST) -m slow
 
-compat: test-oldest test-newest  ## run the tests of boosters with the oldest and the newest releases of their libraries
+compat: test-oldest test-newest  ## run the tests with the oldest and the newest releases of everything but torch
 
 # LightGBM 4.6 warns of names that it gave the features itself.
 test-oldest: $(OLDEST)/.installed  ## the first half of compat: versions of constraints-oldest.txt
-	$(call PYTEST_IN,$(OLDEST)) -n $(WORKERS) --dist worksteal $(COMPAT_TESTS) \
+	$(call PYTEST_IN,$(OLDEST)) -n $(WORKERS) --dist worksteal tests \
 	    -W "ignore:X does not have valid feature names, but LGBMClassifier was fitted:UserWarning"
 
 test-newest: $(NEWEST)/.installed  ## the other half: the newest releases of everything but torch
-	$(call PYTEST_IN,$(NEWEST)) -n $(WORKERS) --dist worksteal $(COMPAT_TESTS)
+	$(call PYTEST_IN,$(NEWEST)) -n $(WORKERS) --dist worksteal tests
 
 coverage: $(TEST)/.installed  ## run the tests and list the lines that they miss
 	$(PYTEST) -n $(WORKERS) --dist worksteal --cov --cov-report=term-missing
@@ -59,16 +57,17 @@ format: $(TEST)/.installed  ## mend what ruff can mend
 	$(TEST)/bin/ruff check --fix-only --exit-zero .
 	$(TEST)/bin/ruff format .
 
+SPHINX := -m sphinx -E -W --keep-going -b html docs docs/_build/html
+
 docs: $(DOCS)/.installed  ## build the documentation into docs/_build/html, warnings are errors
-	$(DOCS)/bin/python -m sphinx -E -W --keep-going -b html docs docs/_build/html
+	$(DOCS)/bin/python $(SPHINX)
 
-docs-gallery: export SKLEARN_DISTILL_RUN_ALL_EXAMPLES = 1
-docs-gallery: docs  ## the same, and run the examples that download data or take minutes
+docs-gallery: $(EXAMPLES)/.installed  ## the same, and run the examples that download data or take minutes
+	SKLEARN_DISTILL_RUN_ALL_EXAMPLES=1 $(EXAMPLES)/bin/python $(SPHINX)
 
-bench: $(DEMO)/.installed  ## list the benchmarks and how to run them
-	@found=no; for script in benchmarks/[a-z]*.py; do test -e "$$script" && found=yes && \
-	    echo "$(DEMO)/bin/python $$script" && sed -n '1s/^"""\(.*\)$$/    \1/p' "$$script"; done; \
-	    test $$found = yes || echo "There are no benchmarks yet."
+bench: $(EXAMPLES)/.installed  ## list the benchmarks and how to run them
+	@for script in benchmarks/[a-z]*.py; do \
+	    echo "$(EXAMPLES)/bin/python $$script" && sed -n '1s/^"""\(.*\)$$/    \1/p' "$$script"; done
 
 clean:  ## remove caches and built documentation
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .pytest_cache .ruff_cache build dist
@@ -79,7 +78,8 @@ distclean: clean  ## remove the virtual environments too
 	rm -rf $(ENVIRONMENTS)
 
 $(TEST)/.installed: EXTRAS := test,boosters
-$(DEMO)/.installed: EXTRAS := examples
+$(DEMO)/.installed: EXTRAS := demo
+$(EXAMPLES)/.installed: EXTRAS := docs,examples
 $(DOCS)/.installed: EXTRAS := docs
 $(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters
 
@@ -89,7 +89,7 @@ $(OLDEST)/.installed: constraints-oldest.txt
 $(NEWEST)/.installed: VERSIONS = --upgrade --upgrade-strategy eager $(shell grep '^torch==' constraints.txt)
 $(NEWEST)/.installed: newest # every time: what was the newest yesterday may not be today
 
-ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(OLDEST) $(NEWEST)
+ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(EXAMPLES) $(OLDEST) $(NEWEST)
 $(ENVIRONMENTS:=/.installed): pyproject.toml constraints.txt Makefile
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \

@@ -155,6 +155,8 @@ default="auto"
 
     def _check_y(self, y):
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "O" and any(label is None or label != label for label in y):
+            raise ValueError("Input y contains NaN. Drop these rows, or label them.")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         return y

@@ -17,7 +17,6 @@ from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingClassifier,
     RandomForestClassifier,
-    VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -34,7 +33,11 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    RadiusNeighborsClassifier,
+)
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -417,7 +420,7 @@ def test_settings_that_copies_would_break_are_fine_without_copies():
         (Ridge(), SampledLabels(), "target-regression"),
         (KNeighborsClassifier(), "weighted-labels", "sampled-labels"),
         (KNeighborsRegressor(), "sampled-labels", "target-regression"),
-        (VotingClassifier([("tree", TREE)]), "weighted-labels", "sampled-labels"),
+        (RadiusNeighborsClassifier(), "weighted-labels", "sampled-labels"),
     ],
 )
 def test_a_strategy_that_does_not_fit_names_the_one_that_does(student, strategy, other):

@@ -1,5 +1,6 @@
 """scikit-learn's own checks, over many combinations of teacher, student and strategy."""
 
+import sklearn
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -25,14 +26,17 @@ WEIGHT_CHECKS = (
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
 )
+# scikit-learn 1.6 leaves the second out where a step refuses sparse rows.
+WEIGHT_CHECKS_ON_DENSE = WEIGHT_CHECKS[: 1 if sklearn.__version__.startswith("1.6.") else 2]
 SCALER_TAKES_NO_WEIGHTS = dict.fromkeys(
-    WEIGHT_CHECKS,
+    WEIGHT_CHECKS_ON_DENSE,
     "as in scikit-learn, the transformers of a Pipeline see no weights",
 )
 DRAWS_DIFFER = dict.fromkeys(
     WEIGHT_CHECKS,
     "a weighted row draws its labels otherwise than a repeated one",
 )
+DRAWS_DIFFER_ON_DENSE = dict.fromkeys(WEIGHT_CHECKS_ON_DENSE, "as above")
 BOOTSTRAP_DIFFERS = dict.fromkeys(
     WEIGHT_CHECKS, "a forest's bootstrap differs between weighting a row and repeating it"
 )
@@ -96,7 +100,7 @@ INSTANCES = {
     ),
     "discriminant analysis from tree, sampled": (
         distilled(TREE, LinearDiscriminantAnalysis(), strategy=SampledLabels(3), cv="in-sample"),
-        DRAWS_DIFFER,
+        DRAWS_DIFFER_ON_DENSE,
     ),
     "linear SVC from forest, out-of-fold": (
         distilled(FOREST, LinearSVC(random_state=0, max_iter=20_000), cv=2),

@@ -1,5 +1,7 @@
 """How students are taught: copies of rows, drawn labels, and the choice among strategies."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -181,6 +183,12 @@ def test_balanced_class_weights_come_from_the_real_labels():
 # -- students that stop early ---------------------------------------------------------------
 
 
+takes_validation_rows = pytest.mark.skipif(
+    "X_val" not in signature(HistGradientBoostingClassifier.fit).parameters,
+    reason="needs scikit-learn 1.7; with older ones such students are refused",
+)
+
+
 class EarlyStopper(HistGradientBoostingClassifier):
     """Remembers the rows it was given."""
 
@@ -191,6 +199,7 @@ class EarlyStopper(HistGradientBoostingClassifier):
         )
 
 
+@takes_validation_rows
 def test_a_booster_stops_early_on_rows_it_does_not_train_on():
     data = np.random.RandomState(0).standard_normal((400, 3))
     labels = (data[:, 0] > 0).astype(int)
@@ -206,6 +215,7 @@ def test_a_booster_stops_early_on_rows_it_does_not_train_on():
     assert model.student_.n_iter_ <= 30
 
 
+@takes_validation_rows
 def test_a_booster_that_would_not_stop_early_on_the_real_rows_does_not_on_the_copies():
     data = np.random.RandomState(0).standard_normal((6000, 2))
     labels = (data[:, 0] > 0).astype(int)

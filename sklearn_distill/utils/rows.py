@@ -49,7 +49,7 @@ def stack_rows(X, other):
     """Rows of ``X``, then rows of ``other`` (None adds nothing), in X's container."""
     if other is None:
         return X
-    if isinstance(X, Mapping):
+    if _is_dict(X):
         return {key: stack_rows(values, other[key]) for key, values in X.items()}
     other = _in_precision_of(X, other)
     if sparse.issparse(X):
@@ -76,6 +76,11 @@ def _container(X):
     if isinstance(X, list | tuple):
         return "list"
     return type(X).__name__
+
+
+def _is_dict(X):
+    # Some sparse matrices of old are dicts of their entries.
+    return isinstance(X, Mapping) and not sparse.issparse(X)
 
 
 def _is_text(X):
@@ -124,6 +129,6 @@ def _short(names, most=8):
 
 def n_rows(X):
     """Return the number of rows; None has none, and a dict those of its values."""
-    if isinstance(X, Mapping):
+    if _is_dict(X):
         X = next(iter(X.values()), None)
     return 0 if X is None else num_samples(X)
