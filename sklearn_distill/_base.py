@@ -118,7 +118,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             Further rows without labels; the teacher alone labels them. In a
             cross-validation each fold gets all of them, unless there are exactly
             as many as rows in X: then scikit-learn takes them for one value per
-            row and slices them. Add or drop a row in that case.
+            row and slices them. Add or drop a row in that case. The transformers
+            of a Pipeline student are fitted on X alone.
         teacher_output : array-like of shape (n_samples, n_classes), default=None
             Probabilities from a teacher that is not here, with ``teacher=None``.
             Columns in the order of the sorted classes, or a data frame whose

@@ -155,7 +155,7 @@ default="auto"
 
     def _check_y(self, y):
         y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "O" and any(label is None or label != label for label in y):
+        if y.dtype.kind == "O" and any(map(_is_missing, y)):
             raise ValueError("Input y contains NaN. Drop these rows, or label them.")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -241,3 +241,7 @@ default="auto"
         tags.classifier_tags.multi_class = all(part.multi_class for part in known)
         tags.classifier_tags.poor_score = any(part.poor_score for part in known)
         return tags
+
+
+def _is_missing(label):
+    return label is None or type(label).__name__ == "NAType" or label != label

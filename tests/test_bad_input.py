@@ -236,11 +236,12 @@ def test_neither_a_teacher_nor_its_output_is_one_too_few():
         (np.zeros(N, dtype=int), r"at least two classes.*one class: \[0\].*Collect"),
         (np.where(y == 0, np.nan, y), "Input y contains NaN"),
         (pd.Series(np.where(y == 0, None, "a"), dtype="str"), "contains NaN"),
+        (pd.Series(np.where(y == 0, pd.NA, "a"), dtype="object"), "contains NaN"),
         (np.c_[y, y], rf"1d array, got an array of shape \({N}, 2\)"),
         (X[:, 0] + 0.01, "Unknown label type: continuous"),
         (y[:-1], f"inconsistent numbers of samples: .*{N}, {N - 1}"),
     ],
-    ids=["None", "one class", "nan", "missing string", "2-D", "continuous", "short"],
+    ids=["None", "one class", "nan", "missing string", "NA", "2-D", "continuous", "short"],
 )
 def test_unfit_labels_are_refused(labels, match, alpha):
     assert_refuses(ValueError, match, params={"alpha": alpha}, y=labels)

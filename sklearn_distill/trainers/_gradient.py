@@ -12,7 +12,7 @@ from sklearn_distill.utils.rows import stack_rows
 from sklearn_distill.utils.seeds import own_rng
 
 #: Rows per call when a trained network predicts.
-PREDICTION_BATCH = 8192
+PREDICTION_BATCH = 1024
 
 
 class GradientTraining(Trainer):
