@@ -48,7 +48,12 @@ numpydoc_validation_exclude = {
 
 # Some examples download data or take minutes. They are shown without being run, unless asked for
 # (make docs-gallery).
-slow_examples = ["plot_fraud_detection", "plot_digit_images"]
+slow_examples = [
+    "plot_boosters",
+    "plot_digit_images",
+    "plot_fraud_detection",
+    "plot_voice_intents",
+]
 run_all_examples = os.environ.get("SKLEARN_DISTILL_RUN_ALL_EXAMPLES") == "1"
 not_run = "" if run_all_examples else rf"(?!({'|'.join(slow_examples)})\.py)"
 sphinx_gallery_conf = {
