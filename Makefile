@@ -20,8 +20,8 @@ PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHAS
 PYTEST := $(call PYTEST_IN,$(TEST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench clean
-.PHONY: distclean
+.PHONY: help demo examples test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
+.PHONY: clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -29,6 +29,10 @@ help:  ## list the targets
 
 demo: $(DEMO)/.installed  ## distil a forest and a booster into one small tree on real card payments; saves a picture
 	MPLBACKEND=Agg $(DEMO)/bin/python examples/plot_fraud_detection.py
+
+examples: $(EXAMPLES)/.installed  ## run all examples, some minutes each; saves a picture of each
+	@for script in examples/plot_*.py; do \
+	    echo "$$script" && MPLBACKEND=Agg $(EXAMPLES)/bin/python $$script || exit 1; done
 
 test: lint  ## check the style and run every test that is not marked slow
 	$(PYTEST) -n $(WORKERS) --dist worksteal
