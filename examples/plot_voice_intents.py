@@ -361,11 +361,12 @@ for key in (half, words):
 # the time. It does not hold for size. Half of MiniLM is its table of words, which missing layers
 # do not make smaller.
 #
-# How much of that is due to the teacher's lessons? The five students with three layers lie within
-# three sentences in a hundred of each other, and training them once more, or dividing the
-# templates in another way, moves each of them by about one. That the one without a teacher comes
-# last and the one with hints first is what we saw whenever we tried, but by less than anyone
-# should build upon. Learning the labels from a start in the teacher's layers does nearly as well.
+# How much of that is due to the teacher's lessons? The students with three layers lie close
+# together, and dividing the templates in another way, or training once more, reorders them:
+# lessons on the unlabelled sentences gained up to two in a hundred over the labels alone, or lost
+# nearly one. Whenever we tried, the student without a teacher came last and the one with hints
+# first, the latter by less than anyone should build upon. The larger part of what there is
+# to gain comes with the start in the teacher's layers.
 #
 # The student that counts words is another matter. What the teacher thinks of the sentences that
 # nobody labelled makes up most of what it lacks; if the probabilities are worth more than the
