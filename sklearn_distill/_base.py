@@ -205,7 +205,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                     f"leave {key} out."
                 )
         unset = {key for key in inherited if key in settings and not settings[key]}
-        return trainer.set_params(**{key: inherited[key] for key in unset})
+        trainer.set_params(**{key: inherited[key] for key in unset})
+        trainer._validate_params()
+        return trainer
 
     def _label(self, X, y, X_unlabeled, teacher_output, classes, routed):
         """Return the teacher that was used and its log-probabilities (None if alpha is 0)."""

@@ -407,6 +407,17 @@ def test_a_hint_that_cannot_be_followed_is_refused(teacher, student, hint, match
         assert n_hooks(teacher) == 0
 
 
+def test_what_is_no_hint_is_refused():
+    for weight in (-1, float("nan"), "much"):
+        with pytest.raises(ValueError, match=r"weight of a AttentionHint must be .*\[0, inf\)"):
+            AttentionHint("1", "1", weight=weight)
+    with pytest.raises(TypeError, match="student_layer of a LayerHint must be a module path"):
+        LayerHint("1", 1)
+    model = DistillationClassifier(mlp(), mlp(), hints=[("1", "1")], strategy=QUICK)
+    with pytest.raises(TypeError, match=r"Got \('1', '1'\) in it. Write LayerHint\("):
+        model.fit(X, y)
+
+
 def test_hints_need_the_teacher_itself():
     model = DistillationClassifier(None, mlp(), hints=[LayerHint("1", "1")], strategy=QUICK)
     with pytest.raises(ValueError, match="hints need the teacher itself"):

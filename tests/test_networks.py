@@ -403,6 +403,32 @@ def test_a_student_that_does_not_fit_is_refused(student, match):
         DistillationClassifier(mlp(), student, strategy=QUICK).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"max_epochs": 0}, "'max_epochs' parameter of GradientTraining must be an int in the"),
+        ({"lr": "fast"}, r"'lr' parameter of GradientTraining must be a float.*Got 'fast'"),
+        ({"batch_size": -3}, "'batch_size' parameter of GradientTraining must be an int in the"),
+        ({"validation_fraction": 1.0}, "'validation_fraction' parameter of GradientTraining"),
+        ({"patience": 0}, "'patience' parameter of GradientTraining must be an int"),
+        ({"weight_decay": -1}, "'weight_decay' parameter of GradientTraining must be a float"),
+        ({"device": "abacus"}, "cannot compute on the device 'abacus'.*Use 'cpu'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(settings, match):
+    model = DistillationClassifier(mlp(), mlp(), strategy=GradientTraining(**settings))
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, y)
+    assert not hasattr(model, "student_")
+
+
+def test_a_device_that_is_not_there_is_refused_by_the_teacher_too():
+    module = mlp().train()
+    with pytest.raises(ValueError, match="cannot compute on the device 'abacus'"):
+        TorchTeacher(module, device="abacus").predict(X)
+    assert module.training
+
+
 def test_a_loss_that_is_not_a_number_stops_with_epoch_and_batch():
     student = net(lr=1e30, optimizer=torch.optim.SGD)
     with pytest.raises(FloatingPointError, match=r"became (nan|inf) in epoch \d+, batch \d+"):

@@ -124,6 +124,17 @@ def _ask_for_weights(layer, args, kwargs):
     return args, {**kwargs, "need_weights": True, "average_attn_weights": False}
 
 
+def check_device(device):
+    """Raise ValueError, in words, if this torch cannot compute on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(
+            f"This torch cannot compute on the device {device!r}: {str(error).rstrip('.')}. Use "
+            "'cpu', or a build of torch for the device."
+        ) from error
+
+
 @contextmanager
 def undisturbed(module, device=None):
     """Put a module into evaluation mode on a device; put mode and device back afterwards."""
@@ -131,9 +142,10 @@ def undisturbed(module, device=None):
     first = next(module.parameters(), None)
     home = "cpu" if first is None else first.device
     device = home if device is None else device
-    module.eval()
     if str(device) != str(home):
+        check_device(device)
         module.to(device)
+    module.eval()
     try:
         yield device
     finally:

@@ -4,6 +4,7 @@ Imports no torch, so that hints can be named before a network is at hand.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ class LayerHint:
     loss: object = "fitnets"
     weight: float = 1.0
     mask: object = None
+
+    def __post_init__(self):
+        """Refuse what can only be a mistake."""
+        if not (isinstance(self.weight, Real) and 0 <= self.weight < float("inf")):
+            raise ValueError(
+                f"The weight of a {type(self).__name__} must be a number in the range [0, inf). "
+                f"Got {self.weight!r} instead."
+            )
+        for name in ("teacher_layer", "student_layer"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(
+                    f"The {name} of a {type(self).__name__} must be a module path, as in "
+                    f"module.named_modules(). Got {getattr(self, name)!r} instead."
+                )
 
     #: Whether the attention probabilities of the layers are compared, not their outputs.
     of_attention = False

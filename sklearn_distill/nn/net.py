@@ -20,6 +20,7 @@ from sklearn_distill.nn.batches import (
     predict_in_slices,
     slice_tensors,
 )
+from sklearn_distill.nn.capture import check_device
 from sklearn_distill.nn.outputs import recognise
 from sklearn_distill.utils.kinds import is_module
 
@@ -152,6 +153,7 @@ def as_net(student, X, n_samples, settings):
     """
     if not is_module(student):
         return student
+    check_device(settings.device)
     module = student() if isinstance(student, type) else student
     module = module.to(settings.device)
     kind = recognise(module)

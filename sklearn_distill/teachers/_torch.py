@@ -30,7 +30,7 @@ default="auto"
         these. None converts arrays and data frames of numbers to float32.
     device : str or torch.device, default=None
         Where to label. None leaves the module where it is.
-    batch_size : int, default=8192
+    batch_size : int, default=1024
         Rows per call.
 
     See Also
@@ -55,7 +55,7 @@ default="auto"
         classes=None,
         preprocess=None,
         device=None,
-        batch_size=8192,
+        batch_size=1024,
     ):
         self.module = module
         self.output = output

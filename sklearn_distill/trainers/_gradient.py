@@ -1,12 +1,15 @@
 """Gradient training of networks, through their own logits and layers."""
 
 import copy
+from numbers import Integral, Real
 
 import numpy as np
 
-from sklearn_distill.losses import get_logit_loss
+from sklearn_distill.losses import LOGIT_LOSSES, get_logit_loss
+from sklearn_distill.nn.hints import LayerHint
 from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
 from sklearn_distill.trainers._trainer import Trainer
+from sklearn_distill.utils._sklearn_private import Interval, StrOptions
 from sklearn_distill.utils.kinds import is_module, is_network, is_of_kind
 from sklearn_distill.utils.rows import stack_rows
 from sklearn_distill.utils.seeds import own_rng
@@ -84,6 +87,19 @@ class GradientTraining(Trainer):
     """
 
     name = "gradient"
+
+    _parameter_constraints: dict = {
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "loss": [StrOptions({*LOGIT_LOSSES}), callable, None],
+        "hints": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     def __init__(
         self,
@@ -193,6 +209,12 @@ def _layer_source(hints, teacher, X, X_unlabeled):
     """Return a function of the device that gives the source of the teacher's layers."""
     if teacher is None:
         raise ValueError("hints need the teacher itself, and teacher is None. Pass the teacher.")
+    for hint in hints:
+        if not isinstance(hint, LayerHint):
+            raise TypeError(
+                "hints must be a list of LayerHint and AttentionHint. Got "
+                f"{hint!r} in it. Write LayerHint(teacher_layer, student_layer)."
+            )
     teacher, rows = innermost(teacher, stack_rows(X, X_unlabeled))
 
     def source(device):

@@ -11,6 +11,7 @@ from sklearn_distill.trainers._expansion import (
     take_copies,
 )
 from sklearn_distill.trainers._trainer import ClassifierTrainer, fit_bare
+from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.kinds import is_of_kind
 from sklearn_distill.utils.seeds import own_rng
 
@@ -61,6 +62,11 @@ class SampledLabels(ClassifierTrainer):
 
     name = "sampled-labels"
 
+    _parameter_constraints: dict = {
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
     def __init__(self, n_draws=5, *, random_state=None):
         self.n_draws = n_draws
         self.random_state = random_state
@@ -73,11 +79,6 @@ class SampledLabels(ClassifierTrainer):
 
     def teach(self, student, X, X_unlabeled, targets, fit_params):
         """Fit the bare student on rows with drawn labels and return it."""
-        if not isinstance(self.n_draws, Integral) or self.n_draws < 1:
-            raise ValueError(
-                "The 'n_draws' parameter of SampledLabels must be an int in the range [1, inf). "
-                f"Got {self.n_draws!r} instead."
-            )
         row_weight = targets.row_weight()
         expected = self.n_draws * targets.tempered()
         if row_weight is not None:

@@ -57,6 +57,8 @@ class TargetRegression(Trainer):
 
     name = "target-regression"
 
+    _parameter_constraints: dict = {"random_state": ["random_state"]}
+
     def __init__(self, random_state=None):
         self.random_state = random_state
 

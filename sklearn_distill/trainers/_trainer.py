@@ -27,6 +27,9 @@ class Trainer(BaseEstimator, ABC):
     #: The name that ``strategy=`` takes.
     name = None
 
+    #: What its parameters may be, checked before anything is fitted.
+    _parameter_constraints: dict = {}
+
     def objection(self, student):
         """Return why this student cannot be taught in this way, or None.
 
