@@ -158,6 +158,15 @@ REGIMES = {
     "letter-deep-narrow": Regime(
         "letter", mlp(256, 256, 256), mlp(*[24] * 8), vector_hints("3", "7"), 6_000, epochs=60
     ),
+    # The same with four times the steps: is it the result that hints change, or only the speed?
+    "letter-deep-narrow-long": Regime(
+        "letter",
+        mlp(256, 256, 256),
+        mlp(*[24] * 8),
+        {k: v for k, v in vector_hints("3", "7").items() if k in ("fitnets", "pkt", "jacobian")},
+        6_000,
+        epochs=240,
+    ),
     # Few rows in all, from a teacher that has seen many.
     "letter-few-rows": Regime(
         "letter", LETTER_TEACHER, mlp(64, 64), TINY, 780, epochs=150, batch_size=64
