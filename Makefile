@@ -81,7 +81,7 @@ clean:  ## remove caches and built documentation
 distclean: clean  ## remove the virtual environments too
 	rm -rf $(ENVIRONMENTS)
 
-$(TEST)/.installed: EXTRAS := test,boosters
+$(TEST)/.installed: EXTRAS := test,boosters,onnx
 $(DEMO)/.installed: EXTRAS := demo
 $(EXAMPLES)/.installed: EXTRAS := docs,examples
 $(DOCS)/.installed: EXTRAS := docs
