@@ -79,7 +79,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {page: [] for page in ("install", "user_guide", "changelog", "contributing")}
+PAGES = ("install", "user_guide", "boosters", "networks", "changelog", "contributing")
+html_sidebars = {page: [] for page in PAGES}
 
 
 def unlink_inherited(app, what, name, obj, options, lines):
