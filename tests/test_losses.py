@@ -571,7 +571,7 @@ def test_every_loss_has_both_engines_and_no_engine_has_more():
         assert set(module.__all__) == {*LOGIT_LOSSES.values(), "hinton"}
     for name in NAMES:
         assert get_logit_loss(name).__module__ == twin.__name__
-        assert get_logit_loss(name, "numpy").__module__ == reference.__name__
+        assert get_logit_loss(name, "numpy").__module__.startswith(reference.__name__)
         assert get_logit_loss(name, "numpy").__doc__
 
 

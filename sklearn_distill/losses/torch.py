@@ -28,7 +28,7 @@ from sklearn_distill.losses._checks import (
     check_three_classes,
     refuse_zeros,
 )
-from sklearn_distill.losses.reference import SPREAD_FLOOR, STD_FLOOR, WSLD_EPS
+from sklearn_distill.losses.reference._parts import SPREAD_FLOOR, STD_FLOOR, WSLD_EPS
 
 __all__ = [
     "dist",
