@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_distill import DistillationClassifier, GradientTraining, TorchTeacher
 from sklearn_distill.losses import LOGIT_LOSSES
 from sklearn_distill.targets import SoftTargets
+from sklearn_distill.utils.kinds import last_step
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
@@ -283,13 +284,17 @@ def test_a_module_class_is_made_anew():
     assert_same_state(state(first), state(second))
 
 
-@pytest.mark.parametrize("student", [mlp(), net()], ids=["module", "net"])
+@pytest.mark.parametrize(
+    "student",
+    [mlp(), net(), nn.Sequential(nn.Linear(4, 8), nn.Dropout(), nn.LazyLinear(3)), None],
+    ids=["module", "net", "lazy", "default"],
+)
 def test_the_seed_decides_and_global_generators_are_not_touched(student):
     def fit(seed):
         model = DistillationClassifier(
             mlp(seed=1), copy.deepcopy(student), strategy=QUICK, random_state=seed
         )
-        return state(model.fit(X, y).student_.module_)
+        return state(last_step(model.fit(X, y).student_).module_)
 
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     assert_same_state(fit(0), fit(0))

@@ -100,7 +100,7 @@ def test_the_default_network_ranks_better_than_an_mlp_classifier_of_its_size(nam
         X, y, train_size=3000, stratify=y, random_state=0
     )
     teacher = forest_and_booster(200, n_estimators=200, num_leaves=15).fit(X_train, y_train)
-    mlp = make_pipeline(StandardScaler(), MLPClassifier(HIDDEN, max_iter=400, random_state=0))
+    mlp = make_pipeline(StandardScaler(), MLPClassifier(HIDDEN, max_iter=1000, random_state=0))
     model = DistillationClassifier(teacher, random_state=0)
     scores = [
         roc_auc_score(y_test, m.fit(X_train, y_train).predict_proba(X_test)[:, 1])

@@ -1,7 +1,5 @@
 """The student that is taken when none is given: a compact network with its own preprocessing."""
 
-from itertools import pairwise
-
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -49,10 +47,10 @@ def default_student(X, n_classes):
     Pipeline
         Of the steps ``"prepare"`` and ``"network"``.
     """
-    widths = [*HIDDEN, n_classes]
-    layers = [nn.LazyLinear(widths[0])]
-    for width, next_width in pairwise(widths):
-        layers += [nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(width, next_width)]
+    # Lazy layers draw their weights when training starts, with its seed.
+    layers = [nn.LazyLinear(HIDDEN[0])]
+    for width in [*HIDDEN[1:], n_classes]:
+        layers += [nn.ReLU(), nn.Dropout(DROPOUT), nn.LazyLinear(width)]
     return Pipeline([("prepare", _preparation(X)), ("network", nn.Sequential(*layers))])
 
 
