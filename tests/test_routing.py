@@ -257,7 +257,7 @@ def test_weights_follow_the_rows_of_a_cross_validation(routing):
 
 
 def test_weights_that_nobody_asked_for_are_refused_by_the_search(routing_on):
-    with pytest.raises(UnsetMetadataPassedError, match="set_fit_request"):
+    with pytest.raises(UnsetMetadataPassedError, match=r"DistillationClassifier.*set_fit_request"):
         cross_validate(distilled(), X, y, params={"sample_weight": WEIGHTS})
 
 
