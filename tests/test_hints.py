@@ -418,6 +418,29 @@ def test_what_is_no_hint_is_refused():
         model.fit(X, y)
 
 
+def test_derivatives_need_the_same_rows_on_both_sides():
+    hints = [LayerHint("", "", loss="jacobian")]
+    model = DistillationClassifier(mlp(16, seed=1), mlp(), hints=hints, strategy=QUICK)
+    raw = 3 * X + 1
+    model.fit(raw, y)
+    model.set_params(student=make_pipeline(StandardScaler(), mlp()))
+    with pytest.raises(ValueError, match="take different ones.*same transformers before both"):
+        model.fit(raw, y)
+    teacher = make_pipeline(StandardScaler(), FrozenEstimator(as_net(mlp(16, seed=1)))).fit(raw, y)
+    model.set_params(teacher=teacher).fit(raw, y)  # the same transformers
+    student = make_pipeline(FunctionTransformer(gaps_as_mask), Padded())
+    model.set_params(teacher=TorchTeacher(Padded(), preprocess=gaps_as_mask), student=student)
+    with pytest.raises(TypeError, match="rows in one tensor of floating-point numbers"):
+        model.fit(X, y)
+
+
+def as_net(module):
+    """Return a module as a fitted net."""
+    return NeuralNetClassifier(
+        module, criterion=nn.CrossEntropyLoss, max_epochs=1, verbose=0, train_split=None
+    ).fit(X, y)
+
+
 def test_hints_need_the_teacher_itself():
     model = DistillationClassifier(None, mlp(), hints=[LayerHint("1", "1")], strategy=QUICK)
     with pytest.raises(ValueError, match="hints need the teacher itself"):

@@ -106,7 +106,10 @@ class ModuleSource:
 
     def __call__(self, rows, inputs=None):
         """Return the captured layers of these rows, or of inputs with a gradient."""
-        part = slice_tensors(self.X, rows) if inputs is None else inputs
+        part = slice_tensors(self.X, rows)
+        if inputs is not None:
+            _refuse_other_rows(part, inputs)
+            part = inputs
         outputs = [h.teacher_layer for h in self.hints if not h.of_attention]
         attention = [h.teacher_layer for h in self.hints if h.of_attention]
         with (
@@ -162,6 +165,20 @@ class ArraySource:
     def kept(self):
         """Return this source: it is in memory."""
         return self
+
+
+def _refuse_other_rows(own, inputs):
+    """Raise ValueError unless teacher and student take the same rows."""
+    if (
+        not isinstance(own, torch.Tensor)
+        or own.shape != inputs.shape
+        or not torch.allclose(own.to(inputs.dtype), inputs, rtol=1e-4, atol=1e-5, equal_nan=True)
+    ):
+        raise ValueError(
+            "A hint on derivatives compares how both networks react to the same inputs, and here "
+            "teacher and student take different ones (one of them after other transformers). Put "
+            "the same transformers before both, or use another loss."
+        )
 
 
 def heads_apart(heard, n_rows):

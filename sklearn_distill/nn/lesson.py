@@ -60,6 +60,11 @@ class Lesson:
         X, labels = batch
         rows = batch.rows
         if self.hints is not None and self.hints.needs_inputs:
+            if not (isinstance(X, torch.Tensor) and X.is_floating_point()):
+                raise TypeError(
+                    "A hint on derivatives needs rows in one tensor of floating-point numbers. "
+                    "Use another loss for rows like these."
+                )
             X = X.detach().requires_grad_()
         with self.listening(net) as heard:
             output = net.infer(X)
