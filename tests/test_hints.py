@@ -319,7 +319,10 @@ def test_the_layers_of_a_teacher_are_computed_once_and_kept(monkeypatch):
     [
         (MLPClassifier((6,), max_iter=2000, random_state=0), "hidden.0"),
         (RandomForestClassifier(5, min_samples_leaf=4, random_state=0), "leaves"),
-        (make_pipeline(StandardScaler(), MLPClassifier((6,), max_iter=2000)), "hidden.0"),
+        (
+            make_pipeline(StandardScaler(), MLPClassifier((6,), max_iter=5000, random_state=0)),
+            "hidden.0",
+        ),
     ],
     ids=["mlp", "forest", "pipeline"],
 )

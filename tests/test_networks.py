@@ -505,7 +505,9 @@ class Half(nn.Module):
 def test_half_precision_stays_inside_the_module():
     assert Half()(torch.from_numpy(X)).dtype == torch.bfloat16
     strategy = GradientTraining(max_epochs=20, batch_size=16)
-    model = DistillationClassifier(Half(), Half(), strategy=strategy, temperature=4)
+    model = DistillationClassifier(
+        Half(), Half(), strategy=strategy, temperature=4, random_state=0
+    )
     proba = model.fit(X, y).predict_proba(X)
     assert proba.dtype == np.float64
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-12)
