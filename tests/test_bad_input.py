@@ -434,9 +434,7 @@ def test_a_strategy_that_does_not_fit_names_the_one_that_does(student, strategy,
 
 @pytest.mark.parametrize("n_draws", [0, -1, 2.5, "5", None])
 def test_the_number_of_draws_is_a_positive_whole_number(n_draws):
-    match = (
-        r"'n_draws' parameter of SampledLabels must be an int in the range \[1(\.0)?, inf\)\. Got "
-    )
+    match = r"'n_draws' parameter of SampledLabels must be an int in the range \[1, inf\)\. Got "
     params = {"student": KNeighborsClassifier(), "strategy": SampledLabels(n_draws)}
     assert_refuses(ValueError, match, params=params)
 

@@ -203,11 +203,11 @@ def test_a_heavy_hint_makes_the_layers_alike():
         return (a - b).abs().mean().item()
 
     teacher = mlp(16, seed=1)
-    strategy = GradientTraining(max_epochs=40, batch_size=50, validation_fraction=None)
+    strategy = GradientTraining(max_epochs=80, batch_size=50, validation_fraction=None)
     model = DistillationClassifier(teacher, mlp(), strategy=strategy, random_state=0)
     plain = distance(model.fit(X, y))
     model.set_params(hints=[LayerHint("1", "1", loss="rkd-distance", weight=30.0)])
-    assert distance(model.fit(X, y)) < 0.7 * plain
+    assert distance(model.fit(X, y)) < 0.5 * plain
 
 
 def test_attention_is_taught_to_a_student_with_fewer_layers_and_heads():

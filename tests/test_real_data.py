@@ -56,9 +56,9 @@ def test_a_tree_of_64_leaves_keeps_the_ranking_of_frauds():
     assert 0.55 < hard < 0.66  # measured: .606
     model = DistillationClassifier(teacher, TREE, alpha=1, temperature=4).fit(X[train], y[train])
     proba = model.predict_proba(X[test])
-    # Measured: .780, and .743 with the same rows in float32. With 108 frauds to judge by and 64
-    # leaves, rounding alone moves it; the gain over the twin is several times as large.
-    assert average_precision_score(y[test], proba[:, 1]) >= 0.72
+    # Measured: .780 with the pinned versions, and .743 with the same rows in float32. With 108
+    # frauds to judge by and 64 leaves, rounding alone moves it; the gain is several times as large.
+    assert average_precision_score(y[test], proba[:, 1]) >= 0.76
     assert average_precision_score(y[test], proba[:, 1]) >= hard + 0.08
     assert roc_auc_score(y[test], proba[:, 1]) >= 0.97  # measured: .977
     assert log_loss(y[test], proba) < 0.003  # measured: .0025
