@@ -57,7 +57,7 @@ def test_a_tree_of_64_leaves_keeps_the_ranking_of_frauds():
     model = DistillationClassifier(teacher, TREE, alpha=1, temperature=4).fit(X[train], y[train])
     proba = model.predict_proba(X[test])
     # Measured: .780 with the pinned versions, and .743 with the same rows in float32. With 108
-    # frauds to judge by and 64 leaves, rounding alone moves it; the gain is several times as large.
+    # frauds to judge by and 64 leaves rounding alone moves it; the gain is several times larger.
     assert average_precision_score(y[test], proba[:, 1]) >= 0.76
     assert average_precision_score(y[test], proba[:, 1]) >= hard + 0.08
     assert roc_auc_score(y[test], proba[:, 1]) >= 0.97  # measured: .977
