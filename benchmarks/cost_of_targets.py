@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier
 from sklearn_distill.targets import SoftTargets, label_with_fitted
-from sklearn_distill.trainers import select_trainer
+from sklearn_distill.strategies import select_strategy
 
 N_ROWS, N_COLUMNS, REPEATS = 200_000, 30, 5
 
@@ -73,7 +73,7 @@ def main():
         "logistic regression": LogisticRegression(max_iter=200),
     }
     for name, student in students.items():
-        trainer = select_trainer("weighted-labels", student)
+        trainer = select_strategy("weighted-labels", student)
         fitting, _ = seconds(lambda t=trainer, s=student: t.fit(s, X, y, None, targets, {}))
         print(
             f"{name}: weighted-label fit {fitting:.2f} s, share of targets {making / fitting:.2%}"

@@ -14,6 +14,7 @@ teacher and the student. Nothing is selected on the held-out rows, and nothing i
 import argparse
 import sys
 import time
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -250,7 +251,8 @@ def run(name, seed, weights, with_hints):
     records.append(record(name, seed, SOFT, model, X_test, y_test))
     for way, hints in (regime.hints if with_hints else {}).items():
         for weight in weights:
-            model.set_params(hints=[type(h)(**vars(h) | {"weight": weight}) for h in hints])
+            weighted = [replace(hint, weight=weight) for hint in hints]
+            model.set_params(strategy__hints=weighted)
             model.fit(*data, X_unlabeled=X_unlabeled)
             label = way if weight == 1 else f"{way} × {weight:g}"
             records.append(record(name, seed, label, model, X_test, y_test))

@@ -15,10 +15,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from sklearn_distill import DistillationClassifier, TorchTeacher
-from sklearn_distill.losses import get_logit_loss
-from sklearn_distill.nn.lesson import Lesson
 from sklearn_distill.nn.net import train_in_memory
-from sklearn_distill.targets import SoftTargets
+from sklearn_distill.nn.objective import Objective
 
 BATCH = 1024
 
@@ -65,9 +63,10 @@ def by_hand(X, labels, log_proba, epochs):
     return losses
 
 
-def ours(X, targets, epochs):
-    lesson = Lesson(targets, get_logit_loss("kl"), "logits", "cpu", 0)
-    return train_in_memory(net(X.shape[1], epochs), X, lesson)
+def ours(X, labels, log_proba, epochs):
+    alpha, weight = np.full(len(X), 0.5), np.ones(len(X))
+    objective = Objective(labels, log_proba, alpha, weight, 4.0, n_classes=2)
+    return train_in_memory(net(X.shape[1], epochs), X, objective)
 
 
 def ratios(functions, repeats):
@@ -97,13 +96,12 @@ def main():
     labels = (X[:, 0] + X[:, 1] ** 2 > 1).astype(np.int64)
     proba = rng.dirichlet([2, 1], size=len(X))
     log_proba = np.log(proba)
-    targets = SoftTargets(np.arange(2), labels, log_proba, 0.5, 4.0)
     print(f"{options.rows} rows x {options.columns} columns, MLP 64x64, batches of {BATCH}")
 
     t = ratios(
         {
             "by hand": lambda: by_hand(X, labels, log_proba, options.epochs),
-            "ours": lambda: ours(X, targets, options.epochs),
+            "ours": lambda: ours(X, labels, log_proba, options.epochs),
             "stock skorch": lambda: net(options.columns, options.epochs).fit(X, labels),
         },
         options.repeats,
@@ -136,7 +134,7 @@ def main():
     print(f"labelling: {t['ours'] / t['slices']:.2f} x calling the module on slices")
 
     tracemalloc.start()
-    ours(X, targets, 1)
+    ours(X, labels, log_proba, 1)
     peak = tracemalloc.get_traced_memory()[1]
     print(f"numpy allocates {peak / X.nbytes:.2f} x the size of X while training (no copy of X)")
 

@@ -5,15 +5,17 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 """
 
 from sklearn_distill._classifier import DistillationClassifier
-from sklearn_distill.nn.hints import AttentionHint, LayerHint
-from sklearn_distill.teachers import BoosterTeacher, TorchTeacher
-from sklearn_distill.trainers import (
+from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill.hints import AttentionHint, LayerHint
+from sklearn_distill.strategies import (
     GradientTraining,
     SampledLabels,
     SoftBoosting,
+    Strategy,
     TargetRegression,
     WeightedLabels,
 )
+from sklearn_distill.teachers import BoosterTeacher, TorchTeacher
 
 __version__ = "0.1.0.dev0"
 
@@ -21,10 +23,12 @@ __all__ = [
     "AttentionHint",
     "BoosterTeacher",
     "DistillationClassifier",
+    "DistilledClassifier",
     "GradientTraining",
     "LayerHint",
     "SampledLabels",
     "SoftBoosting",
+    "Strategy",
     "TargetRegression",
     "TorchTeacher",
     "WeightedLabels",

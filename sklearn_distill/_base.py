@@ -1,6 +1,7 @@
 """The story of ``fit``, and what makes it a scikit-learn estimator.
 
-No mathematics here: targets.py makes the targets, trainers/ teach the student.
+No mathematics here: targets.py makes the targets, strategies/ teach the student, decoding.py reads
+it.
 """
 
 import copy
@@ -15,23 +16,17 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_memory
 
-from sklearn_distill.losses import LOGIT_LOSSES
-from sklearn_distill.targets import (
-    SoftTargets,
-    fit_and_label,
-    label_with_fitted,
-    make_splitter,
-    targets_from_output,
-    warn_if_certain,
-)
-from sklearn_distill.teachers import as_classifier, is_fitted
-from sklearn_distill.trainers import (
+from sklearn_distill.decoding import ProbabilityDecoder
+from sklearn_distill.labelling import fit_and_label, label_rows, make_splits, warn_if_certain
+from sklearn_distill.strategies import (
     STRATEGIES,
-    GradientTraining,
     HardLabels,
-    Trainer,
-    select_trainer,
+    Strategy,
+    select_strategy,
+    teach,
 )
+from sklearn_distill.targets import TransferSet
+from sklearn_distill.teachers import TeacherReader, is_fitted, read_output
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
     Interval,
@@ -39,31 +34,33 @@ from sklearn_distill.utils._sklearn_private import (
     fit_context,
     routing_enabled,
 )
-from sklearn_distill.utils.kinds import (
+from sklearn_distill.utils.dispatch import (
     is_module,
+    is_network,
     is_of_kind,
-    last_step,
     name_of,
     tags_of,
 )
+from sklearn_distill.utils.pipelines import last_step, weight_keyword, with_last_step
 from sklearn_distill.utils.progress import stage
-from sklearn_distill.utils.rows import check_same_columns, n_rows
+from sklearn_distill.utils.rows import check_same_columns, check_weights, n_rows
 from sklearn_distill.utils.seeds import own_rng
-from sklearn_distill.utils.weights import check_weights, weight_keyword
 
 
 class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     """What distillation of any kind of target has in common."""
 
     _parameter_constraints: dict = {
-        "teacher": [HasMethods("fit"), HasMethods("predict"), HasMethods("forward"), None],
+        "teacher": [
+            *map(HasMethods, ("fit", "predict", "predict_proba", "forward")),
+            None,
+        ],
         "student": [HasMethods("fit"), HasMethods("forward"), None],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
-        "loss": [StrOptions({*LOGIT_LOSSES}), callable],
-        "hints": [list, tuple, None],
-        "strategy": [StrOptions({"auto", *STRATEGIES}), Trainer],
+        "strategy": [StrOptions({"auto", *STRATEGIES}), Strategy],
         "cv": ["cv_object", StrOptions({"in-sample"})],
+        "probability_floor": [Interval(Real, 0, 1, closed="neither")],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -77,10 +74,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         *,
         temperature=2.0,
         alpha=0.5,
-        loss="kl",
-        hints=None,
         strategy="auto",
         cv=None,
+        probability_floor=2e-4,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -90,10 +86,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
-        self.loss = loss
-        self.hints = hints
         self.strategy = strategy
         self.cv = cv
+        self.probability_floor = probability_floor
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -143,25 +138,22 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
-        trainer = self._make_trainer(student)
-        routed = self._route(sample_weight, fit_params)
+        strategy = self._choose_strategy(student)
+        reader = self._read_teacher(X_unlabeled, teacher_output)
+        routed = self._route(reader, sample_weight, fit_params)
         with stage("labels from the teacher", self.verbose):
-            teacher, log_proba = self._label(X, y, X_unlabeled, teacher_output, classes, routed)
-        temperature = 1.0 if log_proba is None else float(self.temperature)
-        targets = SoftTargets(classes, labels, log_proba, self.alpha, temperature, sample_weight)
-        with stage(f"{trainer.name} for the student", self.verbose):
-            student = trainer.fit(
-                student,
-                X,
-                y,
-                X_unlabeled,
-                targets,
-                routed["student"]["fit"],
-                teacher,
+            reader, log_proba = self._label(
+                reader, X, y, X_unlabeled, teacher_output, classes, routed
             )
+        targets = self._make_targets(classes, labels, log_proba, sample_weight)
+        unlabeled = None if log_proba is None else X_unlabeled
+        transfer_set = TransferSet(X, y, unlabeled, targets, reader, routed["student"]["fit"])
+        with stage(f"{strategy.name} for the student", self.verbose):
+            student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked.
-        self.teacher_, self.student_, self.trainer_ = teacher, student, trainer
-        self.temperature_ = temperature
+        self.teacher_ = reader.teacher if reader is not None and reader.fitted else None
+        self.student_, self.decoder_, self.strategy_ = student, decoder, strategy
+        self.temperature_ = targets.temperature
         if classes is not None:
             self.classes_ = classes
         return self
@@ -190,72 +182,97 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
         return default_student(X, len(classes))
 
-    def _make_trainer(self, student):
-        alone = self.alpha == 0 and GradientTraining().objection(last_step(student))
-        trainer = clone(select_trainer(HardLabels() if alone else self.strategy, student))
-        settings = trainer.get_params(deep=False)
-        inherited = {
-            key: getattr(self, key) for key in ("random_state", "verbose", "loss", "hints")
-        }
-        for key, value in {"loss": self.loss != "kl", "hints": bool(self.hints)}.items():
-            if value and key not in settings and not alone:
-                raise TypeError(
-                    f"{key}={inherited[key]!r} needs a network as student. The student "
-                    f"{name_of(last_step(student))} is taught by {trainer.name}: "
-                    f"leave {key} out."
-                )
-        unset = {key for key in inherited if key in settings and not settings[key]}
-        trainer.set_params(**{key: inherited[key] for key in unset})
-        trainer._validate_params()
-        return trainer
+    def _choose_strategy(self, student):
+        """Return a copy of the strategy that teaches this student, with all it inherits."""
+        bare = last_step(student)
+        twin = self.alpha == 0 and is_of_kind(bare, "classifier") and not is_network(bare)
+        strategy = clone(select_strategy(HardLabels() if twin else self.strategy, student))
+        settings = strategy.get_params(deep=False)
+        # None is "not set": 0 is a seed.
+        strategy.set_params(
+            **{
+                key: getattr(self, key)
+                for key in ("random_state", "verbose")
+                if key in settings and settings[key] is None
+            }
+        )
+        strategy._validate_params()
+        return strategy
 
-    def _label(self, X, y, X_unlabeled, teacher_output, classes, routed):
-        """Return the teacher that was used and its log-probabilities (None if alpha is 0)."""
-        self._check_teacher_given(X_unlabeled, teacher_output)
-        fitted = is_fitted(self.teacher)
+    def _offers(self, method):
+        """Tell whether the student, fitted or taught as it would be, can give ``method``."""
+        if "decoder_" in vars(self):
+            return self.decoder_.offers(self.student_, method)
+        if self.student is None:
+            return True  # the default network gives everything
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                strategy = self._choose_strategy(self.student)
+        except TypeError:
+            return False
+        return (strategy.decoder_class or ProbabilityDecoder).offers(self.student, method)
+
+    def _read_teacher(self, X_unlabeled, teacher_output):
+        """Return the reader of the teacher; None if there is none, or nobody asks it."""
+        reader = None if self.teacher is None else TeacherReader.of(self.teacher)
+        self._check_teacher_given(reader, X_unlabeled, teacher_output)
+        return reader
+
+    def _label(self, reader, X, y, X_unlabeled, teacher_output, classes, routed):
+        """Return the reader of the fitted teacher and its log-probabilities, None if unasked."""
         if self.alpha == 0:
-            return self.teacher if fitted else None, None
-        if self.teacher is None:
-            return None, targets_from_output(teacher_output, X, classes)
+            return reader, None
+        if reader is None:
+            return None, read_output(teacher_output, X, classes)
         memory = check_memory(self.memory)
-        if fitted:
-            label = memory.cache(label_with_fitted, ignore=["n_jobs"])
-            log_proba = label(self.teacher, X, X_unlabeled, classes, n_jobs=self.n_jobs)
-            if hasattr(as_classifier(self.teacher), "predict_proba"):
-                warn_if_certain(log_proba[: len(y)], name_of(self.teacher))
-            return self.teacher, log_proba
-        return memory.cache(fit_and_label, ignore=["n_jobs", "verbose"])(
-            clone(self.teacher),
+        if reader.fitted:
+            log_proba = label_rows(
+                reader, X, X_unlabeled, classes, n_jobs=self.n_jobs, memory=memory
+            )
+            if reader.gives_probabilities:
+                warn_if_certain(log_proba[: len(y)], reader.name)
+            return reader, log_proba
+        splits = None
+        if self.cv != "in-sample":
+            splits = make_splits(self.cv, X, y, self._fold_seed(), routed["splitter"]["split"])
+        return fit_and_label(
+            reader,
             X,
             y,
             X_unlabeled,
             classes,
-            cv=self.cv if self.cv == "in-sample" else make_splitter(self.cv, y, self._fold_seed()),
+            splits=splits,
             fit_params=routed["teacher"]["fit"],
-            split_params=routed["splitter"]["split"],
+            memory=memory,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
 
-    def _check_teacher_given(self, X_unlabeled, teacher_output):
+    @abstractmethod
+    def _make_targets(self, classes, labels, log_proba, sample_weight):
+        """Return what the student is to learn."""
+
+    def _check_teacher_given(self, reader, X_unlabeled, teacher_output):
         name = name_of(self)
         may_predict = (
             hasattr(self.teacher, "predict")
+            or hasattr(self.teacher, "predict_proba")
             or is_of_kind(self.teacher, "classifier")
             or is_module(self.teacher)
         )
-        if self.teacher is not None and not may_predict:
+        if reader is not None and not may_predict:
             # A stack has no predict before it is fitted, which the constraints cannot tell.
             raise ValueError(
                 f"The 'teacher' parameter of {name} must be a classifier or None. "
                 f"Got {self.teacher!r} instead."
             )
-        if self.teacher is not None and teacher_output is not None:
+        if reader is not None and teacher_output is not None:
             raise ValueError(
                 f"{name} got both a teacher and teacher_output. Pass teacher=None to use "
                 "teacher_output, or leave teacher_output out."
             )
-        if self.alpha > 0 and self.teacher is None:
+        if self.alpha > 0 and reader is None:
             if teacher_output is None:
                 raise ValueError(
                     f"{name} has teacher=None and no teacher_output. Pass a teacher, or its "
@@ -278,7 +295,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     # -- scikit-learn's contract ------------------------------------------------
 
-    def _route(self, sample_weight, fit_params):
+    def _route(self, reader, sample_weight, fit_params):
         """Return who gets which fit parameter, by child and method."""
         if not routing_enabled():
             keyword = weight_keyword(self.student)
@@ -288,7 +305,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                     "from its soft targets. Pass the weights of the rows as sample_weight=..."
                 )
             return Bunch(
-                teacher={"fit": self._weights_for_teacher(sample_weight)},
+                teacher={"fit": self._weights_for_teacher(reader, sample_weight)},
                 student={"fit": fit_params},
                 splitter={"split": {}},
             )
@@ -299,8 +316,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         nothing = {"fit": {}, "split": {}}
         return {child: routed.get(child, nothing) for child in ("teacher", "student", "splitter")}
 
-    def _weights_for_teacher(self, sample_weight):
-        if sample_weight is None or self.teacher is None or is_fitted(self.teacher):
+    def _weights_for_teacher(self, reader, sample_weight):
+        if sample_weight is None or reader is None or reader.fitted:
             return {}
         keyword = weight_keyword(self.teacher)
         if keyword:
@@ -416,13 +433,4 @@ def _without_weight_request(student):
     if keyword is None or not hasattr(bare, "set_fit_request"):
         return student
     with config_context(enable_metadata_routing=True):
-        return _replace_last_step(student, bare.set_fit_request(sample_weight=False))
-
-
-def _replace_last_step(student, bare):
-    if student is last_step(student):
-        return bare
-    twin = copy.copy(student)
-    name, last = student.steps[-1]
-    twin.steps = [*student.steps[:-1], (name, _replace_last_step(last, bare))]
-    return twin
+        return with_last_step(student, bare.set_fit_request(sample_weight=False))

@@ -1,7 +1,5 @@
 """DistillationClassifier."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
@@ -10,51 +8,51 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation
-from sklearn_distill.utils.kinds import name_of, tags_of
+from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.utils.dispatch import name_of, tags_of
 
 
 def _student_offers(method):
     """Make ``method`` available if the student, taught as it would be, can give it."""
-
-    def check(self):
-        if hasattr(self, "student_"):
-            return self.trainer_.offers(self.student_, method)
-        if self.student is None:
-            return True  # the default network gives everything
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                trainer = self._make_trainer(self.student)
-        except TypeError:
-            return False
-        return trainer.offers(self.student, method)
-
-    return check
+    return available_if(lambda self: self._offers(method))
 
 
 class DistillationClassifier(ClassifierMixin, BaseDistillation):
     """Teach a small student classifier with the soft labels of a strong teacher.
 
-    The student learns the *blend* of real labels and teacher,
+    What is to be learned of a row is the *blend* of its real label and the teacher's opinion,
 
-    .. math:: m_i = (1 - \\alpha) \\, \\mathrm{onehot}(y_i) + \\alpha \\, p_i^{teacher},
+    .. math:: m_i = (1 - \\alpha) \\, \\mathrm{onehot}(y_i) + \\alpha \\, p_i^{teacher}.
 
-    *tempered*, :math:`m_{T,i} \\propto m_i^{1/T}`, and ``predict_proba`` undoes the tempering:
-    the student's output is raised to the power T and renormalised. What is to be learned is thus
-    m at every temperature; a higher one only draws the attention of a small student to the order
-    among the unlikely classes [1]_.
+    A temperature T above 1 draws the attention of a small student to the order among the unlikely
+    classes [1]_. There are two ways, and the kind of student decides:
+
+    - A student that is trained through its own logits z, a network or a booster of XGBoost or
+      LightGBM, minimises Hinton's loss, with the temperature inside,
+
+      .. math:: (1 - \\alpha) \\, \\mathrm{CE}(y, \\operatorname{softmax}(z))
+          + \\alpha \\, T^2 \\, \\mathrm{KL}(p_T \\,\\|\\, \\operatorname{softmax}(z / T)).
+
+    - Every other student learns the *tempered* blend, :math:`m_{T,i} \\propto m_i^{1/T}`, as
+      weights of labels, as log-odds or as drawn labels, and ``predict_proba`` undoes the tempering:
+      it raises the student's probabilities to a power and renormalises. The power is T for a
+      student that follows its targets. It is fitted on the training rows, between 1 and T, since
+      hard labels have nothing that tempering could soften, and nothing to undo.
 
     Parameters
     ----------
-    teacher : estimator, torch module or None
+    teacher : estimator, torch module, booster or None
         - *Fitted*: used as it is. It is never refitted, copied or changed, and
-          ``clone`` carries it over by reference.
+          ``clone`` carries it over by reference. Anything without ``fit`` that answers
+          ``predict_proba`` counts as fitted.
         - *Not fitted*: cloned and fitted inside ``fit``; its labels for the
           training rows come out-of-fold, see ``cv``.
         - None: pass its probabilities as ``fit(..., teacher_output=P)``.
 
-        It is read through ``predict_proba``, else ``decision_function``, else
-        ``predict``, the latter two with a warning.
+        It is read through its logits where it has them (``decision_function``, margins of a
+        booster, outputs of a module), else ``predict_log_proba``, else ``predict_proba``. Without
+        any of these, decision values that are no logits, or predictions, are read with a warning.
     student : estimator, torch module or None, default=None
         Cloned and fitted inside ``fit``. A classifier, a regressor, a torch module or a skorch
         net, or a :class:`~sklearn.pipeline.Pipeline` that ends in one; its transformers are
@@ -64,28 +62,26 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
         Softness of the targets. 1 leaves them as they are.
     alpha : float in [0, 1], default=0.5
         Weight of the teacher. 1 ignores the real labels; 0 ignores the teacher (which is not even
-        called) and fits the plain student: the twin to compare with.
-    loss : str or callable, default="kl"
-        The teacher's term for students that are networks: "kl" (Hinton's T² · KL),
-        "soft-cross-entropy", "logit-mse", "jensen-shannon", "reverse-kl", "dkd", "dist",
-        "logit-standardization", "wsld", or a callable with the arguments of
-        :func:`sklearn_distill.losses.torch.kl`.
-    hints : list of LayerHint or AttentionHint, default=None
-        Layers of a network that are to agree with those of the teacher.
-    strategy : {"auto", "weighted-labels", "target-regression", "sampled-labels"} or object, \
-default="auto"
-        How the student is taught: :class:`WeightedLabels`, :class:`TargetRegression`,
-        :class:`SampledLabels` or an instance of one of them. "auto" takes the first that can
-        teach the student.
+        called) and trains the same student on the labels: the twin to compare with.
+    strategy : {"auto", "gradient", "soft-boosting", "weighted-labels", "target-regression", \
+"sampled-labels"} or Strategy, default="auto"
+        How the student is taught: :class:`GradientTraining`, :class:`SoftBoosting`,
+        :class:`WeightedLabels`, :class:`TargetRegression`, :class:`SampledLabels`, by name or as
+        an instance with settings; losses and hints for networks are settings of
+        :class:`GradientTraining`. "auto" takes the first that can teach the student.
     cv : int, splitter, iterable of splits, "in-sample" or None, default=None
         How an unfitted teacher labels its own training rows. None is a 5-fold and an int a k-fold
         stratified split, shuffled with ``random_state``. "in-sample" lets the teacher label the
         rows that it was fitted on. Unused if the teacher is fitted.
+    probability_floor : float in (0, 1), default=2e-4
+        Divided by the number of classes, the smallest probability that a teacher which counts
+        votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm
+        no temperature can soften. Teachers that give no zero are taken at their word.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and labels, so that a search over ``temperature``, ``alpha`` or
-        ``student__...`` calls the teacher once per fold.
+        ``student__...`` calls the teacher once per fold. The key is what teacher and rows hold.
     n_jobs : int or None, default=None
-        Parallel out-of-fold fits, and labelling in as many chunks of rows.
+        Parallel fits of the teacher, and parallel labelling of chunks of rows.
     random_state : int, RandomState instance or None, default=None
         Seeds the folds and drawn labels. None gives the same folds at every call. Teacher and
         student have seeds of their own.
@@ -97,14 +93,17 @@ default="auto"
     classes_ : ndarray of shape (n_classes,)
         The classes found in y, sorted.
     student_ : estimator
-        The fitted student. On its own it predicts *tempered* probabilities.
+        The fitted student, without class weights of its own. It may predict *tempered*
+        probabilities: to use it without the rest, take :meth:`standalone`.
+    decoder_ : Decoder
+        How the output of ``student_`` becomes labels and probabilities at temperature 1.
     teacher_ : estimator or None
         The teacher itself if it came fitted; else a clone fitted on all rows. None if there was
         none, or if ``alpha=0`` left it unfitted.
-    trainer_ : WeightedLabels, TargetRegression or SampledLabels
-        What taught the student and reads it (a private one for ``alpha=0``).
+    strategy_ : Strategy
+        What taught the student (for a classifier with ``alpha=0``, one that only fits it).
     temperature_ : float
-        What ``predict_proba`` undoes: ``temperature``, or 1 if ``alpha=0``.
+        Temperature of the soft targets.
     n_features_in_ : int
         Number of features seen during ``fit``. Only if the student has it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -112,16 +111,22 @@ default="auto"
 
     See Also
     --------
+    DistilledClassifier : What :meth:`standalone` returns.
+    GradientTraining : Teaches networks.
+    SoftBoosting : Teaches boosters.
     WeightedLabels : Teaches classifiers that take ``sample_weight``.
     TargetRegression : Teaches regressors.
     SampledLabels : Teaches other classifiers.
 
     Notes
     -----
+    Class weights of the student (``class_weight``, ``scale_pos_weight``) turn the blend m into
+    c m, before it is tempered, and are then taken off the student: they mean the same at every
+    temperature.
+
     For a student that cannot tell apart rows with different targets the un-tempered probability
     is a power mean of the targets, not their arithmetic mean; at T=1, or where the student fits
-    its targets closely, it is calibrated as the blend is. With a small ``alpha`` and a high
-    temperature predictions come out too sharp, since hard labels have nothing to soften.
+    its targets closely, it is calibrated as the blend is.
 
     In a parameter grid over ``teacher`` wrap fitted teachers in
     :class:`~sklearn.frozen.FrozenEstimator`: scikit-learn clones the values of a grid.
@@ -171,6 +176,25 @@ default="auto"
             )
         return classes, labels
 
+    def _make_targets(self, classes, labels, log_proba, sample_weight):
+        if log_proba is not None:
+            log_proba = lift_zeros(log_proba, self.probability_floor)
+        return SoftTargets.from_alpha(
+            classes, labels, log_proba, self.alpha, self.temperature, sample_weight
+        )
+
+    def standalone(self):
+        """Return the student as a classifier of its own: to be saved, shipped and exported.
+
+        Returns
+        -------
+        classifier : DistilledClassifier
+            Fitted. It gives the same predictions, and holds neither the teacher nor any training
+            rows (unless the student itself keeps them, as nearest neighbours do).
+        """
+        check_is_fitted(self)
+        return DistilledClassifier(self.decoder_.lean(self.student_), self.decoder_)
+
     def predict(self, X):
         """Predict the class of each row.
 
@@ -183,9 +207,9 @@ default="auto"
         y : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self.trainer_.predict(self.student_, X, self.classes_)
+        return self.decoder_.predict(self.student_, X)
 
-    @available_if(_student_offers("predict_proba"))
+    @_student_offers("predict_proba")
     def predict_proba(self, X):
         """Predict the probability of each class, at temperature 1.
 
@@ -199,9 +223,9 @@ default="auto"
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self.trainer_.predict_proba(self.student_, X, self.temperature_)
+        return self.decoder_.predict_proba(self.student_, X)
 
-    @available_if(_student_offers("predict_log_proba"))
+    @_student_offers("predict_log_proba")
     def predict_log_proba(self, X):
         """Predict the natural logarithm of the probability of each class.
 
@@ -217,7 +241,7 @@ default="auto"
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @available_if(_student_offers("decision_function"))
+    @_student_offers("decision_function")
     def decision_function(self, X):
         """Return the student's decision values times the temperature.
 
@@ -232,7 +256,7 @@ default="auto"
             ``predict_proba``.
         """
         check_is_fitted(self)
-        return self.trainer_.decision_function(self.student_, X, self.temperature_)
+        return self.decoder_.decision_function(self.student_, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

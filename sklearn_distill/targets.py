@@ -1,38 +1,21 @@
-"""What a student is to learn: the teacher's labels, blended with the real ones.
+"""What a student is to learn: labels and teacher, blended row by row, and softened.
 
-The mathematics of targets lives here, and the stage that obtains them from a
-teacher: fit it if need be, label the training rows out-of-fold, label the rest.
+Everything a strategy needs travels in two frozen records: :class:`SoftTargets`, the numbers, and
+:class:`TransferSet`, the rows that go with them.
 """
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import gen_even_slices
-from sklearn.utils.parallel import Parallel, delayed
+from scipy.special import logsumexp, softmax
 
-from sklearn_distill.teachers import (
-    PROBABILITY_FLOOR,
-    align_columns,
-    log_of_proba,
-    read_log_proba,
-    refuse_missing_classes,
-)
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
-from sklearn_distill.utils.kinds import name_of
-from sklearn_distill.utils.progress import track
-from sklearn_distill.utils.rows import indexable_rows, n_rows
-
-#: Folds of the out-of-fold labels when ``cv=None``.
-DEFAULT_FOLDS = 5
+from sklearn_distill.utils.rows import indexable_rows, n_rows, stack_rows
 
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """The ingredients of the targets, for every strategy to mix as it needs.
+    """The ingredients of the targets, one entry per row, for every strategy to mix as it needs.
 
     Rows are those of X, then those of X_unlabeled.
 
@@ -43,22 +26,47 @@ class SoftTargets:
     labels : ndarray of shape (n_labeled,)
         Position in ``classes`` of the real label of each row of X.
     log_proba : ndarray of shape (n_rows, n_classes) or None
-        The teacher's log-probabilities; None if ``alpha`` is 0.
-    alpha : float
-        Weight of the teacher's term on rows that have a label; rows without
-        one have nothing but the teacher.
+        The teacher's log-probabilities; None if there is no teacher.
+    row_alpha : ndarray of shape (n_rows,)
+        Weight of the teacher against the real label; 1 on rows without a label.
+    row_weight : ndarray of shape (n_rows,)
+        Weight of each row against the others.
     temperature : float
         Softness of what the student learns.
-    sample_weight : ndarray of shape (n_labeled,) or None
-        Weight of each row of X.
     """
 
     classes: np.ndarray
     labels: np.ndarray
-    log_proba: np.ndarray
-    alpha: float
-    temperature: float
-    sample_weight: np.ndarray | None = None
+    log_proba: np.ndarray | None
+    row_alpha: np.ndarray
+    row_weight: np.ndarray
+    temperature: float = 1.0
+
+    @classmethod
+    def from_alpha(cls, classes, labels, log_proba, alpha, temperature=1.0, sample_weight=None):
+        """Make targets in which the teacher has the same weight on every labelled row.
+
+        Rows without a label weigh as much as the mean row that has one.
+
+        Parameters
+        ----------
+        classes, labels, log_proba, temperature
+            As the attributes.
+        alpha : float
+            Weight of the teacher on the labelled rows, in [0, 1].
+        sample_weight : ndarray of shape (n_labeled,), default=None
+            None weighs every row 1.
+
+        Returns
+        -------
+        SoftTargets
+        """
+        n_labeled = len(labels)
+        n_unlabeled = 0 if log_proba is None else len(log_proba) - n_labeled
+        weight = np.ones(n_labeled) if sample_weight is None else sample_weight
+        row_alpha = np.r_[np.full(n_labeled, float(alpha)), np.ones(n_unlabeled)]
+        row_weight = np.r_[weight, np.full(n_unlabeled, np.mean(weight))]
+        return cls(classes, labels, log_proba, row_alpha, row_weight, float(temperature))
 
     @property
     def n_labeled(self):
@@ -68,40 +76,168 @@ class SoftTargets:
     @property
     def n_rows(self):
         """Number of rows, with those that only the teacher labelled."""
-        return self.n_labeled if self.log_proba is None else len(self.log_proba)
+        return len(self.row_alpha)
 
-    def one_hot(self):
-        """Real labels as an array of shape (n_labeled, n_classes)."""
-        return np.eye(len(self.classes))[self.labels]
+    def log_blended(self, label_floor=0.0):
+        """Return log m, with m = (1 - alpha) onehot(y) + alpha p, of shape (n_rows, n_classes).
+
+        Computed in the log domain: m may be smaller than the smallest float and still have a
+        share of the softened targets at a high temperature.
+
+        Parameters
+        ----------
+        label_floor : float, default=0.0
+            Least probability that a real label gives to any class, times the number of classes;
+            for students that learn logarithms.
+        """
+        own = np.arange(self.n_labeled), self.labels
+        with np.errstate(divide="ignore"):  # an alpha of 0 or 1 has the logarithm -inf
+            of_label = np.log1p(-self.row_alpha[: self.n_labeled])
+            if self.log_proba is None:
+                log_m = np.full((self.n_rows, len(self.classes)), -np.inf)
+            else:
+                log_m = self.log_proba + np.log(self.row_alpha)[:, None]
+            log_m[own] = np.logaddexp(log_m[own], of_label)
+            if label_floor > 0:
+                # The floor is of the label, and so has its share: with alpha=1 there is none.
+                least = of_label + np.log(label_floor / len(self.classes))
+                labeled = log_m[: self.n_labeled]
+                np.maximum(labeled, least[:, None], out=labeled)
+        return log_m
 
     def blended(self):
         """Return m = (1 - alpha) onehot(y) + alpha p, of shape (n_rows, n_classes)."""
-        m = np.exp(self.log_proba)
-        labeled = m[: self.n_labeled]
-        labeled *= self.alpha
-        labeled[np.arange(self.n_labeled), self.labels] += 1 - self.alpha
-        return m
+        return np.exp(self.log_blended())
 
     def tempered(self):
         """Return what the student learns, m ** (1 / temperature) renormalised."""
-        return temper(self.blended(), self.temperature)
+        log_m = self.log_blended()
+        if self.temperature == 1:
+            return np.exp(log_m, out=log_m)
+        log_m /= self.temperature
+        return softmax(log_m, axis=1)
 
-    def tempered_logits(self):
-        """Return log(m) / temperature with each row centred on zero."""
-        logits = np.log(self.blended())
-        logits /= self.temperature
-        return logits - logits.mean(axis=1, keepdims=True)
+    def mass(self):
+        """Return the weight of each class in the blend, summed over rows, (n_classes,)."""
+        return self.row_weight @ self.blended()
 
-    def row_weight(self):
-        """Return the weight of each row, or None if all are equal.
+    def likely_labels(self):
+        """Return a position in ``classes`` for every row: its label, or the teacher's first."""
+        if self.log_proba is None:
+            return self.labels
+        return np.r_[self.labels, self.log_proba[self.n_labeled :].argmax(axis=1)]
 
-        Rows without a label weigh as much as the mean row that has one, so
-        that scaling ``sample_weight`` changes nothing.
+    def with_class_weight(self, class_weight):
+        """Return the targets in which class k counts c_k times as much as it does here.
+
+        Weights of classes turn the blend m of a row into c m, which is a distribution again after
+        division by its sum; and that sum multiplies the weight of the row. This is done before
+        anything is tempered: a student that was given tempered labels *and* class weights would
+        learn c m^(1/T), and un-tempering would make c^T m of it. For the three ingredients of m
+        it means: p becomes c p / sum(c p), and alpha and the row's weight follow.
+
+        Parameters
+        ----------
+        class_weight : array-like of shape (n_classes,)
+            Non-negative.
+
+        Returns
+        -------
+        SoftTargets
         """
-        if self.sample_weight is None or np.ptp(self.sample_weight) == 0:
-            return None
-        n_unlabeled = self.n_rows - self.n_labeled
-        return np.r_[self.sample_weight, np.full(n_unlabeled, self.sample_weight.mean())]
+        c = np.asarray(class_weight, dtype=np.float64)
+        if (c == 1).all():
+            return self
+        of_label = np.zeros(self.n_rows)
+        of_label[: self.n_labeled] = (1 - self.row_alpha[: self.n_labeled]) * c[self.labels]
+        if self.log_proba is None:
+            return replace(self, row_weight=self.row_weight * of_label)
+        with np.errstate(divide="ignore"):
+            log_p = self.log_proba + np.log(c)
+        total = logsumexp(log_p, axis=1)
+        # A row that is all of classes of weight 0 keeps its teacher, and gets no weight.
+        nothing = np.isneginf(total)
+        log_p[nothing], total[nothing] = self.log_proba[nothing], 0.0
+        of_teacher = np.where(nothing, 0.0, self.row_alpha * np.exp(total))
+        whole = of_label + of_teacher
+        return replace(
+            self,
+            log_proba=log_p - total[:, None],
+            row_alpha=np.divide(of_teacher, whole, out=self.row_alpha.copy(), where=whole > 0),
+            row_weight=self.row_weight * whole,
+        )
+
+
+@dataclass(frozen=True)
+class TransferSet:
+    """The rows that a student learns from, and what it is to learn: all that a strategy gets.
+
+    Attributes
+    ----------
+    X : rows
+        The labelled rows, as the student's last step takes them.
+    y : ndarray of shape (n_labeled,)
+        Real labels, as the user gave them.
+    X_unlabeled : rows or None
+        Rows that only the teacher labelled.
+    targets : SoftTargets
+        Rows of X, then of X_unlabeled.
+    reader : TeacherReader or None
+        Who labelled the rows, for strategies that look inside; None if there is no teacher.
+    fit_params : dict
+        Further arguments for the student's ``fit``.
+    as_given : TransferSet or None
+        The same before the student's transformers: the rows that the teacher sees.
+    """
+
+    X: object
+    y: np.ndarray
+    X_unlabeled: object
+    targets: SoftTargets
+    reader: object = None
+    fit_params: dict = field(default_factory=dict)
+    as_given: object = None
+
+    def transformed(self, X, X_unlabeled, fit_params):
+        """Return the set with other rows in place of the same ones."""
+        first = self.as_given or self
+        return replace(self, X=X, X_unlabeled=X_unlabeled, fit_params=fit_params, as_given=first)
+
+    def all_rows(self):
+        """Return the rows of X, then those of X_unlabeled, in X's container."""
+        return stack_rows(self.X, self.X_unlabeled)
+
+    def take(self, rows):
+        """Return some of all rows, maybe several times, and the fit parameters taken along.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_taken,), or None
+            Positions; None takes every row once, without a copy.
+
+        Returns
+        -------
+        X : rows
+        fit_params : dict
+            A value that has one entry per row of X is taken along; others stay.
+
+        Raises
+        ------
+        ValueError
+            If a fit parameter has an entry per row of X and there are unlabelled rows, for which
+            it has none.
+        """
+        per_row = [k for k, v in self.fit_params.items() if _one_per_row(v, n_rows(self.X))]
+        if per_row and n_rows(self.X_unlabeled):
+            raise ValueError(
+                f"The fit parameters {per_row} have one value for each row of X, and none for "
+                "those of X_unlabeled. Leave one of them out."
+            )
+        stacked = self.all_rows()
+        if rows is None:
+            return stacked, dict(self.fit_params)
+        stacked = indexable_rows(stacked)
+        return take_rows(stacked, rows), slice_params(stacked, self.fit_params, indices=rows)
 
 
 def temper(proba, temperature):
@@ -133,139 +269,38 @@ def untemper(proba, temperature):
     return temper(proba, 1 / temperature)
 
 
-def targets_from_output(teacher_output, X, classes):
-    """Return log-probabilities from probabilities that were computed elsewhere.
+def lift_zeros(log_proba, floor):
+    """Return log-probabilities in which no class is impossible.
 
-    A data frame is aligned by its column names; an array must have one column
-    per class, in sorted order.
-    """
-    known = np.asarray(getattr(teacher_output, "columns", classes))
-    refuse_missing_classes(known, classes, who="teacher_output")
-    return log_of_proba(
-        align_columns(teacher_output, known, classes, who="teacher_output has", X=X)
-    )
-
-
-def label_with_fitted(teacher, X, X_unlabeled, classes, *, n_jobs=None):
-    """Label every row of X and X_unlabeled with a teacher that is used as it is.
-
-    Returns
-    -------
-    log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
-    """
-    parts = [_label(teacher, rows, classes, n_jobs) for rows in (X, X_unlabeled) if n_rows(rows)]
-    return np.concatenate(parts)
-
-
-def fit_and_label(
-    teacher, X, y, X_unlabeled, classes, *, cv, fit_params, split_params, n_jobs=None, verbose=0
-):
-    """Fit clones of a teacher; label X out-of-fold (or in-sample) and X_unlabeled.
-
-    Returns
-    -------
-    teacher : estimator
-        A clone of ``teacher`` fitted on all rows of X.
-    log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
-    """
-    fitted = clone(teacher).fit(X, y, **fit_params)
-    if cv == "in-sample":
-        return fitted, label_with_fitted(fitted, X, X_unlabeled, classes, n_jobs=n_jobs)
-    proba = _out_of_fold(teacher, X, y, classes, cv, fit_params, split_params, n_jobs, verbose)
-    parts = [proba]
-    if n_rows(X_unlabeled):
-        parts.append(_label(fitted, X_unlabeled, classes, n_jobs))
-    return fitted, np.concatenate(parts)
-
-
-def warn_if_certain(log_proba, who):
-    """Warn if every row has one class at the ceiling: there is nothing soft to learn.
+    Forests, neighbours and trees count votes. A class without a vote gets an exact zero, which
+    says "rarer than I can count", and whose logarithm no temperature can soften. If there is such
+    a zero, everything below the floor is lifted to it, so that the order of the rows is kept. A
+    teacher that gives no zero anywhere, such as a network or a booster, knows its small
+    probabilities and is taken at its word.
 
     Parameters
     ----------
-    log_proba : ndarray of shape (n_labeled, n_classes)
-    who : str
-        The teacher's name.
+    log_proba : ndarray of shape (n_rows, n_classes)
+        -inf for exact zeros, NaN where the teacher could not know the class (it was fitted on a
+        fold without it).
+    floor : float
+        Smallest probability of a class, times the number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes)
+        Finite, each row normalised.
     """
-    ceiling = -1.5 * PROBABILITY_FLOOR * log_proba.shape[1]
-    if log_proba.max(axis=1).min() > ceiling:
-        warnings.warn(
-            f"The teacher {who} is certain of every training row, so its labels are no softer "
-            "than the real ones. It may have memorised the rows it was fitted on: pass it "
-            "unfitted, clone(teacher), to have them labelled out-of-fold.",
-            UserWarning,
-            stacklevel=4,
-        )
+    least = np.log(floor / log_proba.shape[1])
+    unknown = np.isnan(log_proba)
+    if np.isneginf(log_proba).any():
+        lifted = np.fmax(log_proba, least)
+    elif unknown.any():
+        lifted = np.where(unknown, least, log_proba)
+    else:
+        return log_proba
+    return lifted - logsumexp(lifted, axis=1, keepdims=True)
 
 
-def make_splitter(cv, y, seed):
-    """Return the splitter of the out-of-fold labels; whole numbers are shuffled and seeded."""
-    if cv is None or isinstance(cv, int | np.integer):
-        return StratifiedKFold(cv or DEFAULT_FOLDS, shuffle=True, random_state=seed)
-    return check_cv(cv, y, classifier=True)
-
-
-def _label(teacher, X, classes, n_jobs):
-    """Read the teacher in chunks of rows, one for each job."""
-    X = indexable_rows(X)
-    n_samples = n_rows(X)
-    n_chunks = min(effective_n_jobs(n_jobs), n_samples)
-    if n_chunks == 1:
-        return read_log_proba(teacher, X, classes)
-    # Threads: predicting releases the GIL, and pickling a forest would cost more.
-    parts = Parallel(n_jobs=n_chunks, prefer="threads")(
-        delayed(read_log_proba)(teacher, take_rows(X, np.arange(n_samples)[part]), classes)
-        for part in gen_even_slices(n_samples, n_chunks)
-    )
-    return np.concatenate(parts)
-
-
-def _out_of_fold(teacher, X, y, classes, cv, fit_params, split_params, n_jobs, verbose):
-    X = indexable_rows(X)
-    splits = _make_splits(cv, X, y, split_params)
-    total = np.zeros((n_rows(X), len(classes)))
-    times_labeled = np.zeros(n_rows(X), dtype=int)
-    labels = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_label_fold)(teacher, X, y, classes, train, test, fit_params)
-        for train, test in splits
-    )
-    progress = track(
-        labels,
-        total=len(splits),
-        text=f"out-of-fold labels of {name_of(teacher)}",
-        verbose=verbose,
-    )
-    for (_, test), log_proba in zip(splits, progress, strict=True):
-        total[test] += np.exp(log_proba)
-        times_labeled[test] += 1
-    if not times_labeled.all():
-        raise ValueError(
-            f"cv leaves {np.sum(times_labeled == 0)} of {len(times_labeled)} rows without an "
-            "out-of-fold label. Use a splitter that holds every row out at least once, such as "
-            "StratifiedKFold, or cv='in-sample'."
-        )
-    return np.log(total / times_labeled[:, None])
-
-
-def _make_splits(cv, X, y, split_params):
-    try:
-        return list(cv.split(X, y, **split_params))
-    except ValueError as error:
-        if "groups" in str(error) and "groups" not in split_params:
-            raise ValueError(
-                f"cv={cv} needs groups. Enable metadata routing, "
-                "sklearn.set_config(enable_metadata_routing=True), and pass fit(..., groups=...)."
-            ) from error
-        raise
-
-
-def _label_fold(teacher, X, y, classes, train, test, fit_params):
-    held_out, y_train = take_rows(X, test), take_rows(y, train)
-    present = np.unique(y_train)
-    if len(present) == 1:
-        # Most classifiers refuse to learn a single class; its label is certain.
-        return log_of_proba(np.tile((classes == present[0]).astype(float), (len(test), 1)))
-    fitted = clone(teacher).fit(
-        take_rows(X, train), y_train, **slice_params(X, fit_params, indices=train)
-    )
-    return read_log_proba(fitted, held_out, classes, may_miss_classes=True)
+def _one_per_row(value, n_samples):
+    return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples

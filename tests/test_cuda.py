@@ -59,9 +59,9 @@ class Half(nn.Module):
             return self.layers(X)
 
 
-def distilled(teacher, student, device, **params):
-    strategy = GradientTraining(max_epochs=15, device=device)
-    model = DistillationClassifier(teacher, student, strategy=strategy, random_state=0, **params)
+def distilled(teacher, student, device, **settings):
+    strategy = GradientTraining(max_epochs=15, device=device, **settings)
+    model = DistillationClassifier(teacher, student, strategy=strategy, random_state=0)
     return model.fit(X, y)
 
 

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -29,11 +30,14 @@ from skorch import NeuralNetClassifier  # noqa: E402
 from torch import nn  # noqa: E402
 
 from sklearn_distill.nn.capture import captured, find_layer  # noqa: E402
-from sklearn_distill.nn.hint_book import heads_apart  # noqa: E402
+from sklearn_distill.nn.hint_losses import heads_apart  # noqa: E402
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X).astype(np.float32)
-QUICK = GradientTraining(max_epochs=3, batch_size=50)
+
+
+def quick(*hints, **settings):
+    return GradientTraining(max_epochs=3, batch_size=50, hints=list(hints), **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -75,11 +79,11 @@ def n_hooks(module):
 
 def test_captured_layers_are_what_they_return_and_hooks_are_gone_afterwards():
     module, rows = mlp(), torch.from_numpy(X)
-    with captured(module, ["0", "1", ""]) as heard:
+    with captured(module, ["0", "1", ""]) as layers:
         output = module(rows)
-    torch.testing.assert_close(heard["0"], module[0](rows))
-    torch.testing.assert_close(heard["1"], torch.tanh(module[0](rows)))
-    assert heard[""] is output
+    torch.testing.assert_close(layers["0"], module[0](rows))
+    torch.testing.assert_close(layers["1"], torch.tanh(module[0](rows)))
+    assert layers[""] is output
     assert n_hooks(module) == 0
 
 
@@ -98,12 +102,12 @@ def test_attention_probabilities_are_those_of_the_layer(training):
     attention = module.encoder.layers[0].self_attn
     fastpath = torch.backends.mha.get_fastpath_enabled()
     path = "encoder.layers.0.self_attn"
-    with torch.no_grad(), captured(module, [], attention=[path]) as heard:
+    with torch.no_grad(), captured(module, [], attention=[path]) as layers:
         output = module(rows)
     tokens = rows[:, :, None] * module.embed
     _, expected = attention(tokens, tokens, tokens, average_attn_weights=False)
-    torch.testing.assert_close(heard[path, "attention"], expected)
-    assert heard[path, "attention"].shape == (5, 2, 4, 4)
+    torch.testing.assert_close(layers[path, "attention"], expected)
+    assert layers[path, "attention"].shape == (5, 2, 4, 4)
     assert torch.backends.mha.get_fastpath_enabled() == fastpath
     with torch.no_grad():
         torch.testing.assert_close(output, module(rows))
@@ -134,16 +138,16 @@ def test_attention_is_captured_before_dropout_and_dropout_goes_on(kind):
     else:
         module, path = Tokens(dropout=0.5), "encoder.layers.0.self_attn"
         tokens = torch.from_numpy(X[:5])
-        with captured(module.eval(), [], attention=[path]) as heard:
+        with captured(module.eval(), [], attention=[path]) as layers:
             module(tokens)
-        expected = heard[path, "attention"]
+        expected = layers[path, "attention"]
     module.train()
     torch.manual_seed(0)
     dropped = module(tokens)
     torch.manual_seed(0)
-    with captured(module, [], attention=[path]) as heard:
+    with captured(module, [], attention=[path]) as layers:
         output = module(tokens)
-    torch.testing.assert_close(heard[path, "attention"], expected)
+    torch.testing.assert_close(layers[path, "attention"], expected)
     torch.testing.assert_close(output, dropped)
     assert all(part.training for part in module.modules())
     assert n_hooks(module) == 0
@@ -151,10 +155,10 @@ def test_attention_is_captured_before_dropout_and_dropout_goes_on(kind):
 
 def test_a_layer_and_its_attention_are_told_apart():
     module, path = Tokens(), "encoder.layers.0.self_attn"
-    with captured(module, [path], attention=[path]) as heard:
+    with captured(module, [path], attention=[path]) as layers:
         module(torch.from_numpy(X[:5]))
-    assert heard[path].shape == (5, 4, 8)
-    assert heard[path, "attention"].shape == (5, 2, 4, 4)
+    assert layers[path].shape == (5, 4, 8)
+    assert layers[path, "attention"].shape == (5, 2, 4, 4)
 
 
 def test_a_wrong_path_lists_the_closest_names():
@@ -176,9 +180,9 @@ def test_every_loss_on_layers_trains(loss):
         teacher, student, path = Tokens(seed=1), Tokens(), "encoder"
         before = copy.deepcopy(teacher.state_dict())
     hint = LayerHint(path, path, loss=loss)
-    model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
+    model = DistillationClassifier(teacher, student, strategy=quick(hint), random_state=0)
     model.fit(X, y)
-    without = clone(model).set_params(hints=None).fit(X, y)
+    without = clone(model).set_params(strategy=quick()).fit(X, y)
     assert not np.allclose(model.predict_proba(X), without.predict_proba(X), atol=1e-6)
     assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
     assert n_hooks(teacher) == n_hooks(model.student_.module_) == 0
@@ -188,9 +192,9 @@ def test_every_loss_on_layers_trains(loss):
 
 
 def test_a_hint_of_weight_zero_changes_nothing():
-    model = DistillationClassifier(mlp(16, seed=1), mlp(), strategy=QUICK, random_state=0)
+    model = DistillationClassifier(mlp(16, seed=1), mlp(), strategy=quick(), random_state=0)
     plain = model.fit(X, y).predict_proba(X)
-    model.set_params(hints=[LayerHint("1", "1", loss="cka", weight=0.0)])
+    model.set_params(strategy=quick(LayerHint("1", "1", loss="cka", weight=0.0)))
     np.testing.assert_allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
 
 
@@ -206,15 +210,15 @@ def test_a_heavy_hint_makes_the_layers_alike():
     strategy = GradientTraining(max_epochs=80, batch_size=50, validation_fraction=None)
     model = DistillationClassifier(teacher, mlp(), strategy=strategy, random_state=0)
     plain = distance(model.fit(X, y))
-    model.set_params(hints=[LayerHint("1", "1", loss="rkd-distance", weight=30.0)])
+    model.set_params(strategy__hints=[LayerHint("1", "1", loss="rkd-distance", weight=30.0)])
     assert distance(model.fit(X, y)) < 0.5 * plain
 
 
 def test_attention_is_taught_to_a_student_with_fewer_layers_and_heads():
     teacher, student = Tokens(n_layers=2, seed=1), Tokens(n_layers=1, n_heads=1)
     hint = AttentionHint("encoder.layers.1.self_attn", "encoder.layers.0.self_attn", weight=5.0)
-    model = DistillationClassifier(teacher, student, hints=[hint], strategy=QUICK, random_state=0)
-    plain = clone(model).set_params(hints=None).fit(X, y).predict_proba(X)
+    model = DistillationClassifier(teacher, student, strategy=quick(hint), random_state=0)
+    plain = clone(model).set_params(strategy=quick()).fit(X, y).predict_proba(X)
     assert not np.allclose(model.fit(X, y, X_unlabeled=X[:20]).predict_proba(X), plain, atol=1e-6)
 
 
@@ -244,14 +248,14 @@ class Table(nn.Module):
 def test_an_ft_transformer_teaches_one_of_a_single_block():
     last, first = (f"transformer.backbone.blocks.{k}.attention.dropout" for k in (1, 0))
     teacher, student = Table(2, n_heads=4), Table(1, n_heads=2)
-    with captured(teacher, [], attention=[last]) as heard:
+    with captured(teacher, [], attention=[last]) as layers:
         teacher.train()(torch.from_numpy(X[:5]))
-    apart = heads_apart(heard, 5)[last, "attention"]
+    apart = heads_apart(layers, 5)[last, "attention"]
     assert apart.shape == (5, 4, 1, 5)  # in its last block only the class token looks
-    torch.testing.assert_close(apart.flatten(0, 1), heard[last, "attention"])
-    model = DistillationClassifier(teacher, student, strategy=QUICK, random_state=0)
+    torch.testing.assert_close(apart.flatten(0, 1), layers[last, "attention"])
+    model = DistillationClassifier(teacher, student, strategy=quick(), random_state=0)
     plain = model.fit(X, y).predict_proba(X)
-    model.set_params(hints=[AttentionHint(last, first, weight=5.0)])
+    model.set_params(strategy=quick(AttentionHint(last, first, weight=5.0)))
     assert not np.allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
 
 
@@ -287,9 +291,7 @@ def test_padding_is_left_out_and_students_may_take_dicts():
             LayerHint(path, path, weight=5.0, mask=mask),
             AttentionHint(f"{path}.self_attn", f"{path}.self_attn", weight=5.0, mask=mask),
         ]
-        model = DistillationClassifier(
-            teacher, student, hints=hints, strategy=QUICK, random_state=0
-        )
+        model = DistillationClassifier(teacher, student, strategy=quick(*hints), random_state=0)
         return model.fit(gaps, y, X_unlabeled=gaps[:30]).predict_proba(gaps)
 
     by_name = proba("attention_mask")
@@ -306,10 +308,10 @@ def test_the_layers_of_a_teacher_are_computed_once_and_kept(monkeypatch):
     teacher = mlp(16, seed=1)
     teacher.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     hints = [LayerHint("1", "1", loss="similarity-preserving"), LayerHint("0", "0", loss="cka")]
-    model = DistillationClassifier(teacher, mlp(), hints=hints, strategy=QUICK, random_state=0)
+    model = DistillationClassifier(teacher, mlp(), strategy=quick(*hints), random_state=0)
     kept = model.fit(X, y).predict_proba(X)
     assert sum(calls) == 2 * len(X)  # labels, and layers
-    monkeypatch.setattr("sklearn_distill.nn.hint_book.MOST_BYTES", 0)
+    monkeypatch.setattr("sklearn_distill.nn.hint_losses.MOST_BYTES", 0)
     np.testing.assert_allclose(model.fit(X, y).predict_proba(X), kept, atol=1e-5)
     assert sum(calls) > 5 * len(X)
 
@@ -328,7 +330,7 @@ def test_the_layers_of_a_teacher_are_computed_once_and_kept(monkeypatch):
 )
 def test_scikit_learn_teachers_have_layers_too(teacher, layer):
     hint = LayerHint(layer, "1", loss="cka")
-    model = DistillationClassifier(teacher.fit(X, y), mlp(), hints=[hint], strategy=QUICK)
+    model = DistillationClassifier(teacher.fit(X, y), mlp(), strategy=quick(hint))
     assert model.fit(X, y, X_unlabeled=X[:9]).score(X, y) > 0
 
 
@@ -337,13 +339,29 @@ def test_networks_inside_other_estimators_have_layers_too():
         mlp(16), criterion=nn.CrossEntropyLoss, max_epochs=2, lr=0.1, verbose=0
     )
     pipeline = make_pipeline(StandardScaler(), net).fit(X, y)
-    pair = DistillationClassifier(pipeline, mlp(12), strategy=QUICK, random_state=0).fit(X, y)
-    for teacher in (pipeline, net, FrozenEstimator(pipeline), pair):
+    pair = DistillationClassifier(pipeline, mlp(12), strategy=quick(), random_state=0).fit(X, y)
+    for teacher in (pipeline, net, FrozenEstimator(pipeline), pair, pair.standalone()):
         student = make_pipeline(StandardScaler(), mlp())
-        model = DistillationClassifier(teacher, student, strategy=QUICK, random_state=0)
+        model = DistillationClassifier(teacher, student, strategy=quick(), random_state=0)
         plain = model.fit(X, y).predict_proba(X)
-        model.set_params(hints=[LayerHint("1", "1", weight=10.0)])
+        model.set_params(strategy=quick(LayerHint("1", "1", weight=10.0)))
         assert not np.allclose(model.fit(X, y).predict_proba(X), plain, atol=1e-6)
+
+
+def test_a_modules_own_attributes_are_not_taken_for_a_pipelines():
+    teacher = mlp(16)
+    teacher.steps, teacher.decoder, teacher.student_ = 3, nn.Identity(), None
+    model = DistillationClassifier(teacher, mlp(), strategy=quick(LayerHint("1", "1")))
+    assert model.fit(X, y).score(X, y) > 0
+    assert innermost(teacher, X)[0].module is teacher
+
+
+def test_leaves_are_read_from_sparse_rows_too():
+    forest = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
+    rows = csr_matrix(X)
+    np.testing.assert_array_equal(
+        read_layer(forest, rows, "leaves"), read_layer(forest, X, "leaves")
+    )
 
 
 def test_the_layer_of_a_pipelines_network_is_that_of_transformed_rows():
@@ -385,7 +403,7 @@ FOREST = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
         (mlp(), mlp(), LayerHint("9", "1"), "The teacher Sequential has no layer '9'"),
         (mlp(), mlp(), LayerHint("1", "one"), "The student Sequential has no layer 'one'"),
         (mlp(), mlp(), AttentionHint("1", "1"), "returns no attention probabilities"),
-        (mlp(), LogisticRegression(), LayerHint("1", "1"), "needs a network as student"),
+        (mlp(), LogisticRegression(), LayerHint("1", "1"), "gradient needs a torch module"),
         (
             FOREST,
             mlp(),
@@ -403,7 +421,7 @@ FOREST = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
 def test_a_hint_that_cannot_be_followed_is_refused(teacher, student, hint, match):
-    model = DistillationClassifier(teacher, student, hints=[hint], strategy="auto")
+    model = DistillationClassifier(teacher, student, strategy=quick(hint))
     with pytest.raises((ValueError, TypeError), match=match):
         model.fit(X, y)
     if isinstance(teacher, nn.Module):
@@ -416,14 +434,14 @@ def test_what_is_no_hint_is_refused():
             AttentionHint("1", "1", weight=weight)
     with pytest.raises(TypeError, match="student_layer of a LayerHint must be a module path"):
         LayerHint("1", 1)
-    model = DistillationClassifier(mlp(), mlp(), hints=[("1", "1")], strategy=QUICK)
+    model = DistillationClassifier(mlp(), mlp(), strategy=quick(("1", "1")))
     with pytest.raises(TypeError, match=r"Got \('1', '1'\) in it. Write LayerHint\("):
         model.fit(X, y)
 
 
 def test_derivatives_need_the_same_rows_on_both_sides():
     hints = [LayerHint("", "", loss="jacobian")]
-    model = DistillationClassifier(mlp(16, seed=1), mlp(), hints=hints, strategy=QUICK)
+    model = DistillationClassifier(mlp(16, seed=1), mlp(), strategy=quick(*hints))
     raw = 3 * X + 1
     model.fit(raw, y)
     model.set_params(student=make_pipeline(StandardScaler(), mlp()))
@@ -445,19 +463,14 @@ def as_net(module):
 
 
 def test_hints_need_the_teacher_itself():
-    model = DistillationClassifier(None, mlp(), hints=[LayerHint("1", "1")], strategy=QUICK)
+    model = DistillationClassifier(None, mlp(), strategy=quick(LayerHint("1", "1")))
     with pytest.raises(ValueError, match="hints need the teacher itself"):
         model.fit(X, y, teacher_output=np.full((150, 3), 1 / 3))
 
 
 @pytest.mark.parametrize("loss", ["dkd", "dist", "logit-standardization"])
 def test_losses_without_information_for_two_classes_are_refused(loss):
-    model = DistillationClassifier(LogisticRegression().fit(X, y == 1), mlp(), loss=loss)
-    two = nn.Sequential(nn.Linear(4, 2))
+    teacher, student = LogisticRegression().fit(X, y == 1), nn.Sequential(nn.Linear(4, 2))
+    model = DistillationClassifier(teacher, student, strategy=quick(loss=loss))
     with pytest.raises(ValueError, match="carries no information with 2 classes.*Use .kl."):
-        model.set_params(student=two, strategy=QUICK).fit(X, y == 1)
-
-
-def test_a_loss_by_name_is_for_networks_only():
-    with pytest.raises(TypeError, match="loss='dkd' needs a network"):
-        DistillationClassifier(FOREST, LogisticRegression(), loss="dkd").fit(X, y)
+        model.fit(X, y == 1)

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -12,8 +13,8 @@ from scipy.special import expit, log_softmax, softmax
 
 from sklearn_distill.losses import kernels
 from sklearn_distill.losses.reference import hinton
+from sklearn_distill.strategies.boosting._loss import HintonLoss
 from sklearn_distill.targets import SoftTargets
-from sklearn_distill.trainers.boosting._loss import HintonLoss
 
 N_ROWS, N_UNLABELED = 300, 70
 
@@ -25,7 +26,9 @@ def make_targets(n_classes, alpha=0.6, temperature=3.0, weighted=True, seed=0):
     log_proba = log_softmax(2 * rng.randn(N_ROWS, n_classes), axis=1)
     # Numbers that float32 holds exactly, as boosters hold weights.
     weight = rng.randint(1, 16, size=len(labels)) / 8 if weighted else None
-    return SoftTargets(np.arange(n_classes), labels, log_proba, alpha, temperature, weight)
+    return SoftTargets.from_alpha(
+        np.arange(n_classes), labels, log_proba, alpha, temperature, weight
+    )
 
 
 def make_margins(n_classes, seed=1):
@@ -33,18 +36,13 @@ def make_margins(n_classes, seed=1):
     return 2 * np.random.RandomState(seed).randn(*shape)
 
 
-def reference(margins, targets):
-    """Sum of the loss over rows, by the definition in losses/reference.py."""
-    z = np.column_stack([0 * margins, margins]) if margins.ndim == 1 else margins
-    labels = np.r_[targets.labels, np.full(N_UNLABELED, -1)]
-    weight = np.ones(N_ROWS)
-    if targets.sample_weight is not None:
-        mean = targets.sample_weight.mean()
-        weight = np.r_[targets.sample_weight, np.full(N_UNLABELED, np.float32(mean))]
-    mean = hinton(
-        z, targets.log_proba, labels, targets.alpha, targets.temperature, sample_weight=weight
-    )
-    return mean * weight.sum()
+def reference(margins, targets, row):
+    """Loss of one row, by the definition in losses/reference."""
+    z = margins[[row]]
+    z = np.column_stack([0 * z, z]) if margins.ndim == 1 else z
+    label = np.r_[targets.labels, np.full(N_UNLABELED, -1)][[row]]
+    loss = hinton(z, targets.log_proba[[row]], label, targets.row_alpha[row], targets.temperature)
+    return targets.row_weight[row] * loss
 
 
 def derivatives(margins, targets, start=None, **settings):
@@ -66,12 +64,12 @@ def test_gradient_is_that_of_the_reference(n_classes, weighted, alpha, temperatu
     targets = make_targets(n_classes, alpha, temperature, weighted)
     margins = make_margins(n_classes)
     gradient, _ = derivatives(margins, targets)
-    rows = (0, 5, N_ROWS - 1)  # the last one has no label
-    for where in rows if n_classes == 2 else [(i, k) for i in rows for k in range(n_classes)]:
-        step = np.zeros_like(margins)
-        step[where] = 1e-5
-        slope = (reference(margins + step, targets) - reference(margins - step, targets)) / 2e-5
-        assert gradient[where] == pytest.approx(slope, rel=1e-4, abs=1e-5)
+    for row in (0, 5, N_ROWS - 1):  # the last one has no label
+        for where in [(row,)] if n_classes == 2 else [(row, k) for k in range(n_classes)]:
+            step = np.zeros_like(margins)
+            step[where] = 1e-5
+            up, down = (reference(margins + s, targets, row) for s in (step, -step))
+            assert gradient[where] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
@@ -95,7 +93,8 @@ def test_one_hot_targets_at_temperature_one_give_the_native_derivatives(n_classe
     targets = make_targets(n_classes, alpha=0.4, temperature=1.0, weighted=False)
     one_hot = np.eye(n_classes)[np.r_[targets.labels, np.zeros(N_UNLABELED, int)]]
     with np.errstate(divide="ignore"):
-        targets = SoftTargets(targets.classes, targets.labels, np.log(one_hot), 0.4, 1.0)
+        log_proba = np.log(one_hot)
+    targets = SoftTargets.from_alpha(targets.classes, targets.labels, log_proba, 0.4)
     margins = make_margins(n_classes)
     gradient, hessian = derivatives(margins, targets)
     p, t = (expit(margins), one_hot[:, 1]) if n_classes == 2 else (softmax(margins, 1), one_hot)
@@ -116,10 +115,8 @@ def test_gradient_vanishes_at_the_teacher_if_labels_have_no_weight(n_classes, te
 def test_class_weights_at_temperature_one_are_those_of_weighted_copies(n_classes):
     targets, margins = make_targets(n_classes, 0.6, 1.0), make_margins(n_classes)
     class_weight = np.linspace(0.5, 3, n_classes)
-    gradient, _ = derivatives(margins, targets, class_weight=class_weight)
-    mean = np.float32(targets.sample_weight.mean())
-    weight = np.r_[targets.sample_weight, np.full(N_UNLABELED, mean)]
-    copies = weight[:, None] * targets.blended() * class_weight
+    gradient, _ = derivatives(margins, targets.with_class_weight(class_weight))
+    copies = targets.row_weight[:, None] * targets.blended() * class_weight
     if n_classes == 2:
         expected = copies.sum(axis=1) * expit(margins) - copies[:, 1]
     else:
@@ -127,14 +124,85 @@ def test_class_weights_at_temperature_one_are_those_of_weighted_copies(n_classes
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=2e-6)
 
 
-def test_mass_is_the_weighted_blend_summed_over_rows():
-    targets = make_targets(4, temperature=2.0)
-    with HintonLoss(targets, class_weight=[1, 2, 3, 4]) as loss:
-        mean = np.float32(targets.sample_weight.mean())
-        weight = np.r_[targets.sample_weight, np.full(N_UNLABELED, mean)]
-        np.testing.assert_allclose(loss.mass, weight @ targets.blended(), rtol=1e-12)
-        np.testing.assert_allclose(loss.mixed.sum(axis=1), 1, rtol=1e-6)
-        assert (loss.label_share[-N_UNLABELED:] == 0).all()
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_class_weights_shift_the_teacher_before_it_is_tempered(temperature):
+    # By the definition: c_y in front of the label's term, sum(c p) in front of the teacher's, in
+    # which p becomes c p / sum(c p).
+    targets, z = make_targets(3, 0.6, temperature), make_margins(3)
+    c = np.array([0.5, 1.0, 3.0])
+    p = np.exp(targets.log_proba) * c
+    total = p.sum(axis=1, keepdims=True)
+    p_T, q_T = softmax(np.log(p) / temperature, axis=1), softmax(z / temperature, axis=1)
+    expected = targets.row_alpha[:, None] * temperature * total * (q_T - p_T)
+    one_hot = np.eye(3)[targets.labels]
+    of_label = (1 - targets.row_alpha[:-N_UNLABELED, None]) * (one_hot @ c)[:, None]
+    expected[:-N_UNLABELED] += of_label * (softmax(z[:-N_UNLABELED], axis=1) - one_hot)
+    expected *= targets.row_weight[:, None]
+    gradient, _ = derivatives(z, targets.with_class_weight(c))
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_every_row_has_its_own_alpha(n_classes, temperature):
+    same = make_targets(n_classes, 0.6, temperature)
+    row_alpha = same.row_alpha.copy()
+    row_alpha[:-N_UNLABELED] = np.random.RandomState(5).choice(
+        [0.0, 1e-6, 0.05, 0.5, 1.0], N_ROWS - N_UNLABELED
+    )
+    targets, margins = replace(same, row_alpha=row_alpha), make_margins(n_classes)
+    gradient, hessian = derivatives(margins, targets)
+    # Those of a set in which all rows have the alpha of this one.
+    for alpha in np.unique(row_alpha):
+        rows = np.flatnonzero(row_alpha == alpha)
+        of_one = derivatives(margins, make_targets(n_classes, alpha, temperature))
+        np.testing.assert_array_equal(gradient[rows], of_one[0][rows])
+        np.testing.assert_array_equal(hessian[rows], of_one[1][rows])
+
+
+ALPHAS = [0.0, 1e-6, 0.05, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("confident", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 8.0])
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_gradient_at_the_edges_is_the_slope_of_the_definition(
+    n_classes, alpha, temperature, weighted, confident
+):
+    # A row for each choice of label and of the class that the teacher believes in, with
+    # probabilities down to 1e-12, and rows whose alpha differs.
+    rng = np.random.RandomState(0)
+    labels, believed = np.divmod(np.arange(n_classes**2), n_classes)
+    p = np.full((len(labels), n_classes), 1e-12 if confident else 0.2)
+    p[np.arange(len(p)), believed] = 1
+    p /= p.sum(axis=1, keepdims=True)
+    weight = rng.uniform(0.1, 5, len(labels)) if weighted else None
+    given = np.arange(n_classes), labels, np.log(p), alpha, temperature, weight
+    targets = SoftTargets.from_alpha(*given)
+    if weighted:
+        targets = targets.with_class_weight(np.linspace(0.3, 4, n_classes))
+    z = 3 * rng.randn(len(labels), n_classes)
+    if n_classes == 2:
+        z[:, 0] = 0
+
+    def loss(z):
+        p_T = softmax(targets.log_proba / temperature, axis=1)
+        of_label = -log_softmax(z, axis=1)[np.arange(len(z)), labels]
+        of_teacher = -(p_T * log_softmax(z / temperature, axis=1)).sum(axis=1)
+        share = targets.row_alpha
+        return targets.row_weight * ((1 - share) * of_label + share * temperature**2 * of_teacher)
+
+    gradient, hessian = derivatives(z[:, 1] if n_classes == 2 else z, targets)
+    gradient, hessian = (part.reshape(len(z), -1) for part in (gradient, hessian))
+    for column, k in enumerate(range(n_classes) if n_classes > 2 else [1]):
+        step = 1e-4 * np.eye(n_classes)[k]
+        slope = (loss(z + step) - loss(z - step)) / 2e-4
+        bend = (loss(z + step) - 2 * loss(z) + loss(z - step)) / 1e-8
+        size = targets.row_weight.max() * temperature
+        np.testing.assert_allclose(gradient[:, column], slope, rtol=1e-5, atol=1e-6 * size)
+        np.testing.assert_allclose(hessian[:, column], bend, rtol=1e-4, atol=1e-5 * size)
 
 
 # -- whatever the layout, the precision and the number of threads ---------------------------
@@ -166,7 +234,7 @@ def test_start_is_added_to_the_margins(n_classes):
 def test_threads_change_nothing(monkeypatch, n_classes):
     targets, margins = make_targets(n_classes), make_margins(n_classes)
     expected = derivatives(margins, targets, n_jobs=1)
-    monkeypatch.setattr("sklearn_distill.trainers.boosting._loss.ENTRIES_PER_THREAD", 50)
+    monkeypatch.setattr("sklearn_distill.strategies.boosting._loss.ENTRIES_PER_THREAD", 50)
     with HintonLoss(targets, n_jobs=3) as loss:
         assert len(loss._parts) == 3
     for got, wanted in zip(derivatives(margins, targets, n_jobs=3), expected, strict=True):
@@ -194,41 +262,6 @@ def test_kernels_may_be_called_from_several_threads():
         np.testing.assert_array_equal(result, expected)
 
 
-# -- row by row, with the whole Hessian -----------------------------------------------------
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-@pytest.mark.parametrize("code", [0, 1])
-def test_derivatives_of_a_row_are_minus_those_of_all(temperature, code):
-    k, shares = 4, np.array([0.3, 0.8])
-    rng = np.random.RandomState(0)
-    margins, u = rng.randn(k), rng.dirichlet(np.ones(k)).astype(np.float32)
-    bits = u[1:2].view(np.uint32)
-    bits[:] = (bits & ~np.uint32(1)) | np.uint32(code)
-    gradient, hessian = np.empty(k), np.empty(k * (k + 1) // 2)
-
-    def row(z):
-        kernels.row_derivatives(z, u, 2.0, shares, temperature, gradient, hessian)
-        return gradient.copy(), hessian.copy()
-
-    share = shares[code]
-    scale = 2 * temperature / (1 + share * (temperature - 1))
-    g, h = np.empty((1, k)), np.empty((1, k))
-    kernels.softmax_derivatives(
-        *(margins[None], np.zeros(k), u[None], np.array([share]), np.array([scale])),
-        *(temperature, 1.0, g, h, 0, 1),
-    )
-    got, packed = row(margins)
-    np.testing.assert_allclose(got, -g[0], atol=1e-6)
-    full = np.zeros((k, k))
-    full[np.triu_indices(k)] = packed
-    np.testing.assert_allclose(np.diag(full), -h[0], atol=1e-6)
-    for j in range(k):
-        step = 1e-5 * np.eye(k)[j]
-        slope = (row(margins + step)[0] - row(margins - step)[0]) / 2e-5
-        np.testing.assert_allclose(slope, (full + np.triu(full, 1).T)[j], atol=1e-6)
-
-
 # -- at the ends ----------------------------------------------------------------------------
 
 
@@ -238,17 +271,17 @@ def test_extreme_margins_and_certain_teachers_give_finite_numbers(n_classes, tem
     labels = np.r_[np.arange(n_classes), np.zeros(N_ROWS - N_UNLABELED - n_classes, int)]
     certain = np.full((N_ROWS, n_classes), -np.inf)
     certain[:, 0] = 0
-    targets = SoftTargets(np.arange(n_classes), labels, certain, 0.5, temperature)
+    targets = SoftTargets.from_alpha(np.arange(n_classes), labels, certain, 0.5, temperature)
     for size in (30, 800, 1e6, 1e30):
         margins = size * np.sign(make_margins(n_classes))
-        for array in derivatives(margins, targets, class_weight=np.ones(n_classes)):
+        for array in derivatives(margins, targets):
             assert np.isfinite(array).all()
             assert np.abs(array).max() <= max(1, temperature) * 2
 
 
 def test_a_class_of_weight_zero_draws_nothing():
     targets, margins = make_targets(3, temperature=1.0), make_margins(3)
-    gradient, hessian = derivatives(margins, targets, class_weight=[1, 1, 0])
+    gradient, hessian = derivatives(margins, targets.with_class_weight([1, 1, 0]))
     assert np.isfinite(gradient).all()
     assert (gradient[:, 2] >= 0).all()
     assert (hessian > 0).all()
@@ -283,30 +316,5 @@ def test_a_folder_that_cannot_be_written_does_no_harm(monkeypatch):
 def test_what_is_pickled_needs_no_compiler():
     targets = make_targets(3)
     assert b"numba" not in pickle.dumps(targets)
-    code = "import sys, sklearn_distill.trainers.boosting; sys.exit('numba' in sys.modules)"
+    code = "import sys, sklearn_distill.strategies.boosting; sys.exit('numba' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_derivatives_of_pairs_are_minus_those_of_all_and_of_their_loss(temperature, weighted):
-    n, shares = 50, np.array([0.3, 0.8])
-    rng = np.random.RandomState(0)
-    margins, u = 3 * rng.randn(n), rng.uniform(size=n).astype(np.float32)
-    code = rng.randint(2, size=n).astype(np.uint32)
-    bits = u.view(np.uint32)
-    bits[:] = (bits & ~np.uint32(1)) | code
-    weights = rng.uniform(0.5, 2, n if weighted else 0).astype(np.float32)
-    settings = (u, weights, shares, temperature)
-    out, share = np.empty((n, 2)), shares[code]
-    kernels.pair_derivatives(margins, *settings, out)
-    scale = temperature / (1 + share * (temperature - 1)) * (weights if weighted else 1)
-    g, h = np.empty(n), np.empty(n)
-    kernels.logistic_derivatives(margins, 0.0, u, share, scale, temperature, g, h, 0, n)
-    np.testing.assert_allclose(out, -np.column_stack([g, h]), atol=1e-6)
-    for i in (0, 7, 31):
-        step = 1e-4 * np.eye(n)[i]
-        up, _ = kernels.pair_loss(margins + step, *settings)
-        down, weight = kernels.pair_loss(margins - step, *settings)
-        assert out[i, 0] == pytest.approx((down - up) / 2e-4, abs=1e-5)
-    assert weight == pytest.approx(weights.sum() if weighted else n)

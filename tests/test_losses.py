@@ -125,7 +125,7 @@ def wsld_weight(z, log_p, labels):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("alpha", [0, 0.3, 1])
+@pytest.mark.parametrize("alpha", [0, 0.3, 1, np.linspace(0, 1, N)], ids=str)
 @pytest.mark.parametrize("unlabeled", [[], [1, 4], list(range(N))])
 @pytest.mark.parametrize("name", ["kl", "dist", "dkd"])
 def test_the_whole_objective_of_torch_equals_the_reference(name, unlabeled, alpha, weighted):
@@ -352,13 +352,28 @@ def test_whole_weights_are_repeated_rows(name):
     np.testing.assert_allclose(np.delete(gradient, 2, axis=0), summed, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_batch_without_weight_is_worth_nothing(name):
-    z, log_p, labels, _ = batch()
-    value, gradient = value_and_gradient(losses(name)[1], z, log_p, labels, np.zeros(N))
-    expected = losses(name)[0](z, log_p, labels=labels, sample_weight=np.zeros(N))
-    assert value == expected == 0
+@pytest.mark.parametrize("scale", [0, 1e-40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1, 2, 3, 8, 100])
+@pytest.mark.parametrize("name", [*NAMES, "hinton", "hinton, alpha by row"])
+def test_a_batch_without_weight_is_worth_nothing(name, temperature, dtype, scale):
+    z, log_p, labels, weight = batch()
+    alpha = 0.5 if name == "hinton" else torch.linspace(0, 1, N)
+    of_hinton = partial(hinton_of_torch, alpha=alpha)
+    loss = losses(name)[1] if name in NAMES else of_hinton
+    value, gradient = value_and_gradient(
+        loss, z, log_p, labels, scale * weight, temperature=temperature, dtype=dtype
+    )
+    if scale:  # weights so small that T² divided by them is not a number any more
+        expected, _ = value_and_gradient(loss, z, log_p, labels, weight, temperature=temperature)
+        assert value == pytest.approx(expected, rel=1e-3)
+        assert np.isfinite(gradient).all()
+        return
+    assert value == 0
     np.testing.assert_array_equal(gradient, 0)
+    if name in NAMES:
+        numpy_loss = partial(losses(name)[0], temperature=temperature, labels=labels)
+        assert numpy_loss(z, log_p, sample_weight=np.zeros(N)) == 0
 
 
 # The whole objective.
@@ -398,6 +413,35 @@ def test_alpha_is_the_weight_of_the_teacher_on_rows_with_a_label():
     soft = [reference.kl(z[[i]], log_p[[i]], temperature=3) for i in range(N)]
     expected = (sum(soft[:2]) + 0.75 * sum(hard) + 0.25 * sum(soft[2:])) / N
     assert reference.hinton(z, log_p, labels, 0.25, 3) == pytest.approx(expected)
+
+
+def test_alpha_may_differ_from_row_to_row():
+    z, log_p, labels, weight = batch()
+    labels[1] = -1
+    alpha = np.linspace(0, 1, N)
+    expected = np.average(
+        [
+            reference.hinton(z[[i]], log_p[[i]], labels[[i]], float(alpha[i]), 3.0)
+            for i in range(N)
+        ],
+        weights=weight,
+    )
+    value = reference.hinton(z, log_p, labels, alpha, 3.0, sample_weight=weight)
+    assert value == pytest.approx(expected)
+    z, log_p, labels, weight = tensors(z, log_p, labels, weight)
+    for by_row in (alpha, torch.as_tensor(alpha), torch.as_tensor(alpha, dtype=torch.float32)):
+        value = twin.hinton(z, log_p, labels, by_row, 3.0, sample_weight=weight)
+        assert value.item() == pytest.approx(expected, rel=1e-6)
+    one = twin.hinton(z, log_p, labels, 0.3, 3.0, sample_weight=weight)
+    same = twin.hinton(z, log_p, labels, torch.full((N,), 0.3), 3.0, sample_weight=weight)
+    torch.testing.assert_close(one, same, rtol=1e-6, atol=0)
+
+
+def test_without_a_teacher_there_may_be_none():
+    z, _, labels, _ = tensors(*batch())
+    expected = torch.nn.functional.cross_entropy(z, labels)
+    assert torch.equal(twin.hinton(z, None, labels, 0.0), expected)
+    assert reference.hinton(z, None, labels, 0.0) == pytest.approx(expected.item())
 
 
 # Numerics.

@@ -1,6 +1,9 @@
 """Torch modules and skorch nets as teacher and student."""
 
 import copy
+import pickle
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,18 +12,23 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill import DistillationClassifier, GradientTraining, TorchTeacher
+from sklearn_distill import DistillationClassifier, GradientTraining, LayerHint, TorchTeacher
 from sklearn_distill.losses import LOGIT_LOSSES
-from sklearn_distill.targets import SoftTargets
-from sklearn_distill.utils.kinds import last_step
+from sklearn_distill.utils.pipelines import last_step
+from tests.stubs import Calls
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 from torch import nn  # noqa: E402
+
+from sklearn_distill.nn.batches import InMemoryBatches, InMemoryRows, as_tensors  # noqa: E402
+from sklearn_distill.nn.capture import undisturbed  # noqa: E402
+from sklearn_distill.nn.net import HoldOut, seeded  # noqa: E402
+from sklearn_distill.nn.objective import Objective  # noqa: E402
 
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X).astype(np.float32)
@@ -50,7 +58,7 @@ def net(**params):
         "batch_size": 32,
         "verbose": 0,
     }
-    return skorch.NeuralNetClassifier(mlp(), **(defaults | params))
+    return skorch.NeuralNetClassifier(**{"module": mlp()} | defaults | params)
 
 
 def state(module):
@@ -153,23 +161,41 @@ def test_columns_follow_the_named_classes():
     assert set(teacher.predict(X)) <= {"a", "b", "c"}
 
 
-class Chatty(nn.Module):
-    def __init__(self, inner):
+class Says(nn.Module):
+    """Returns what ``wrap`` makes of the outputs of another module."""
+
+    def __init__(self, inner, wrap):
         super().__init__()
-        self.inner = inner
+        self.inner, self.wrap = inner, wrap
 
     def forward(self, X):
-        return self.inner(X), X
+        return self.wrap(self.inner(X))
+
+
+def softmax(z):
+    return torch.softmax(z, dim=1)
+
+
+def words(z):
+    return "logits"
 
 
 @pytest.mark.parametrize(
     ("teacher", "match"),
     [
         (mlp(4), r"returned probabilities of shape \(150, 4\); expected \(150, 3\)"),
-        (Chatty(mlp()), "Chatty returned a tuple; a tensor of shape"),
+        (Says(mlp(), words), "Says returned a str without a tensor of logits"),
         (TorchTeacher(mlp(), classes=["a", "b", "c"]), r"does not know the classes \[0, 1, 2\]"),
+        (
+            TorchTeacher(mlp(), output="probas"),
+            r"'output' parameter of TorchTeacher must be one of \['auto', 'logits', .*'binary-",
+        ),
+        (mlp(last=nn.Sigmoid()), "Sequential returned 3 columns .* a multi-label network"),
+        (Says(mlp(), softmax), r"returned probabilities .*TorchTeacher\(module, output='proba'\)"),
+        (TorchTeacher(mlp(), output="proba"), r"are no probabilities .*output='logits'\)"),
+        (mlp(last=nn.Softmax(dim=0)), r"rows that do not sum to one\), and is read as 'proba'"),
     ],
-    ids=["width", "tuple", "classes"],
+    ids=["width", "text", "classes", "typo", "labels", "softmax", "logits", "dimension"],
 )
 def test_a_module_that_does_not_fit_is_refused(teacher, match):
     model = DistillationClassifier(teacher, DecisionTreeClassifier())
@@ -178,18 +204,158 @@ def test_a_module_that_does_not_fit_is_refused(teacher, match):
     assert not hasattr(model, "student_")
 
 
+def test_one_column_of_probabilities_or_of_log_odds_is_a_question():
+    module = Says(mlp(1), torch.sigmoid)
+    with pytest.warns(UserWarning, match="between 0 and 1 only, read as log-odds"):
+        TorchTeacher(module).predict_proba(X)
+    TorchTeacher(module, output="binary-logit").predict_proba(X)
+    proba = TorchTeacher(module, output="binary-proba").predict_proba(X)
+    expected = TorchTeacher(module.inner).predict_proba(X)
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda z: SimpleNamespace(logits=z, hidden_states=None),
+        lambda z: {"loss": None, "logits": z},
+        lambda z: (z, None),
+    ],
+    ids=["attribute", "dict", "tuple"],
+)
+def test_logits_are_found_in_what_a_module_returns(wrap):
+    expected = TorchTeacher(mlp()).predict_proba(X)
+    np.testing.assert_array_equal(TorchTeacher(Says(mlp(), wrap)).predict_proba(X), expected)
+    plain = DistillationClassifier(mlp(seed=1), mlp(), strategy=QUICK, random_state=0)
+    wrapped = clone(plain).set_params(student=Says(mlp(), wrap))
+    np.testing.assert_array_equal(
+        wrapped.fit(X, y).predict_proba(X), plain.fit(X, y).predict_proba(X)
+    )
+    one = DistillationClassifier(Says(mlp(1), wrap), Says(mlp(1), wrap), strategy=QUICK)
+    assert one.fit(X, y == 1).predict_proba(X).shape == (150, 2)
+
+
+def test_two_threads_never_have_a_module_at_once():
+    module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+    teacher = TorchTeacher(module.train(), batch_size=16)
+    before, expected = state(module), teacher.predict_proba(X)
+    wrong = []
+
+    def label():
+        for _ in range(20):
+            wrong.append(not np.array_equal(teacher.predict_proba(X), expected))
+
+    threads = [threading.Thread(target=label) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wrong) == 80
+    assert not any(wrong)
+    assert all(part.training for part in module.modules())
+    assert_same_state(state(module), before)
+    with undisturbed(module), undisturbed(module):  # the same thread may come in again
+        assert not module.training
+    assert module.training
+
+
+# -- precision and whole numbers ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_modules_get_rows_of_their_own_precision(dtype):
+    exact = TorchTeacher(mlp()).predict_proba(X)
+    teacher = TorchTeacher(mlp().to(dtype))
+    np.testing.assert_allclose(teacher.predict_proba(X), exact, atol=0.02)
+    student = mlp().to(dtype)
+    model = DistillationClassifier(teacher, student, strategy=QUICK, random_state=0).fit(X, y)
+    assert next(model.student_.module_.parameters()).dtype == dtype
+    assert np.isfinite(model.predict_proba(X)).all()
+    plain = DistillationClassifier(mlp(), mlp(), strategy=QUICK, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, object])
+@pytest.mark.parametrize("frame", [False, True])
+def test_whole_numbers_become_floating_point_numbers(dtype, frame):
+    pd = pytest.importorskip("pandas")
+    rows = (X > 0).astype(dtype)
+    rows = pd.DataFrame(rows) if frame else rows
+    model = DistillationClassifier(mlp(), mlp(seed=1), strategy=QUICK, random_state=0)
+    proba = model.fit(rows, y).predict_proba(rows)
+    floats = (X > 0).astype(np.float32)
+    np.testing.assert_array_equal(clone(model).fit(floats, y).predict_proba(floats), proba)
+
+
+def test_whole_numbers_stay_names_for_a_module_that_begins_with_an_embedding():
+    module = nn.Sequential(nn.Embedding(150, 4), nn.Flatten(), nn.Linear(4, 3))
+    rows = np.arange(150)[:, None]
+    model = DistillationClassifier(module, copy.deepcopy(module), strategy=QUICK)
+    assert model.fit(rows, y).predict_proba(rows).shape == (150, 3)
+
+
 # -- students ---------------------------------------------------------------------------------
 
 
-def test_alpha_zero_is_bit_identical_to_the_skorch_net_alone():
-    # The very same net: stock loader, stock loss, same seed.
-    torch.manual_seed(0)
-    alone = net().fit(X, y.astype(np.int64))
-    model = DistillationClassifier(mlp(), net(), alpha=0)
-    torch.manual_seed(0)
-    model.fit(X, y)
-    assert_same_state(state(model.student_.module_), state(alone.module_))
-    np.testing.assert_allclose(model.predict_proba(X).argmax(axis=1), alone.predict(X))
+class Diary(skorch.callbacks.Callback):
+    """Writes down the weights at the start and the rows of each batch."""
+
+    def __init__(self, pages):
+        self.pages = pages
+
+    def on_batch_begin(self, net, batch, training, **kwargs):
+        if not self.pages:
+            self.pages.append(state(net.module_))
+        self.pages.append(batch[0].clone())
+
+
+def test_the_twin_without_a_teacher_differs_in_the_teacher_alone():
+    def pages(alpha):
+        pages = Calls()
+        student = net(callbacks=[("diary", Diary(pages))])
+        model = DistillationClassifier(mlp(seed=1), student, alpha=alpha, random_state=0)
+        return pages, model.fit(X, y).predict_proba(X)
+
+    (of_twin, proba), (of_taught, taught) = pages(0), pages(0.5)
+    assert_same_state(of_twin[0], of_taught[0])
+    assert len(of_twin) == len(of_taught) > 10
+    assert all(torch.equal(a, b) for a, b in zip(of_twin[1:], of_taught[1:], strict=True))
+    assert np.abs(proba - taught).max() > 1e-3
+    # And nothing jumps where the teacher comes in.
+    _, nearly = pages(1e-6)
+    np.testing.assert_allclose(proba, nearly, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["net", "one logit", "module"])
+def test_a_search_compares_with_hard_labels_on_the_same_rows(kind):
+    pd = pytest.importorskip("pandas")
+    frame, target = pd.DataFrame(X.astype(np.float64)), (y == 2).astype(int)
+    student = {"net": net(), "module": mlp(2)}.get(kind)
+    if kind == "net":
+        target = y
+    if kind == "one logit":
+        student = skorch.NeuralNetBinaryClassifier(mlp(1), max_epochs=3, verbose=0)
+    teacher = LogisticRegression().fit(frame, target)
+    model = DistillationClassifier(teacher, student, random_state=0)
+    if kind == "module":
+        model.set_params(strategy=QUICK)
+    search = GridSearchCV(model, {"alpha": [0, 0.5]}, cv=2, error_score="raise")
+    assert np.isfinite(search.fit(frame, target).cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("alpha", [0, 0.01])
+@pytest.mark.parametrize("kind", ["net", "module"])
+def test_row_weights_count_with_and_without_a_teacher(kind, alpha):
+    student, strategy = (net(), "auto") if kind == "net" else (mlp(), QUICK)
+    model = DistillationClassifier(
+        mlp(seed=1), student, alpha=alpha, strategy=strategy, random_state=0
+    )
+    plain = model.fit(X, y).predict_proba(X)
+    heavy = clone(model).fit(X, y, sample_weight=np.where(y == 1, 100.0, 1.0))
+    assert heavy.predict_proba(X)[:, 1].mean() > plain[:, 1].mean() + 0.02
+    if kind == "module":  # the weights are those of the validation loss as well
+        last, equal = heavy.student_.history[-1], model.student_.history[-1]
+        assert last["valid_loss"] != pytest.approx(equal["valid_loss"], rel=1e-3)
 
 
 class FreeLogits(nn.Module):
@@ -235,33 +401,64 @@ def test_free_logits_converge_to_the_teacher_at_every_temperature(temperature, k
     np.testing.assert_allclose(model.predict_proba(rows), proba, atol=2e-3)
 
 
+@pytest.mark.parametrize("alpha", ["one", "by row"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_objective_is_hintons(weighted):
-    from sklearn_distill.losses import get_logit_loss
+def test_the_objective_is_hintons(weighted, alpha):
     from sklearn_distill.losses.reference import hinton
-    from sklearn_distill.nn.lesson import Lesson
 
     rng = np.random.RandomState(0)
-    proba = rng.dirichlet(np.ones(3), size=30)
-    weight = rng.uniform(0.5, 2, 20) if weighted else None
+    log_p = np.log(rng.dirichlet(np.ones(3), size=30))
     labels = rng.randint(3, size=20)
-    targets = SoftTargets(np.arange(3), labels, np.log(proba), 0.3, 4.0, weight)
-    lesson = Lesson(targets, get_logit_loss("kl"), "logits", "cpu", 0)
+    row_alpha = np.r_[np.full(20, 0.3) if alpha == "one" else rng.uniform(size=20), np.ones(10)]
+    row_weight = rng.uniform(0.5, 2, 30) if weighted else np.ones(30)
+    objective = Objective(labels, log_p, row_alpha, row_weight, 4.0, n_classes=3)
     logits = rng.standard_normal((30, 3))
     rows = torch.arange(30)
-    got = lesson.loss_of_rows(torch.from_numpy(logits), lesson.labels[rows], rows).item()
-    row_weight = (
-        np.ones(30) if weight is None else targets.row_weight() / targets.row_weight().mean()
-    )
-    log_p = np.log(proba)
+    got = objective.loss_of_rows(torch.from_numpy(logits), objective.labels[rows], rows).item()
     expected = sum(
-        row_weight[i] * hinton(logits[[i]], log_p[[i]], labels[[i]], alpha=0.3, temperature=4.0)
-        for i in range(20)
-    ) + sum(
-        row_weight[i] * hinton(logits[[i]], log_p[[i]], [0], alpha=1.0, temperature=4.0)
-        for i in range(20, 30)
+        row_weight[i]
+        * hinton(logits[[i]], log_p[[i]], labels[[i % 20]], alpha=row_alpha[i], temperature=4.0)
+        for i in range(30)
     )
-    assert got == pytest.approx(expected / 30, rel=1e-5)
+    assert got == pytest.approx(expected / row_weight.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["setting", "balanced", "criterion", "one logit"])
+def test_class_weights_multiply_the_odds_once_at_every_temperature(kind, temperature):
+    rows, labels = np.zeros((40, 1), dtype=np.float32), np.arange(40) % 4 // 3
+    proba = np.tile([0.9, 0.1], (40, 1))
+    student = nn.Linear(1, 1 if kind == "one logit" else 2)
+    strategy = GradientTraining(
+        200, lr=0.1, weight_decay=0, batch_size=40, validation_fraction=None
+    )
+    settings = {"max_epochs": 100, "train_split": None, "verbose": 0, "lr": 1.0, "batch_size": -1}
+    settings |= {"optimizer": torch.optim.LBFGS, "optimizer__line_search_fn": "strong_wolfe"}
+    if kind == "setting":
+        strategy.class_weight = {0: 1, 1: 3}
+    elif kind == "balanced":  # three of four labels are 0
+        strategy.class_weight = "balanced"
+    elif kind == "criterion":
+        student = skorch.NeuralNetClassifier(
+            student,
+            criterion=nn.CrossEntropyLoss,
+            criterion__weight=torch.tensor([1.0, 3.0]),
+            **settings,
+        )
+    else:
+        student = skorch.NeuralNetBinaryClassifier(
+            student, criterion__pos_weight=torch.tensor(3.0), **settings
+        )
+    model = DistillationClassifier(
+        None, student, alpha=1, temperature=temperature, strategy=strategy, random_state=0
+    ).fit(rows, labels, teacher_output=proba)
+    np.testing.assert_allclose(model.predict_proba(rows)[0], [0.75, 0.25], atol=2e-3)
+
+
+def test_class_weights_that_do_not_fit_are_refused():
+    student = net(criterion__weight=torch.ones(2))
+    with pytest.raises(ValueError, match="criterion__weight of the student .* 3. Got 2 instead"):
+        DistillationClassifier(mlp(), student).fit(X, y)
 
 
 def test_a_module_starts_from_its_own_weights_and_stays_as_it_was():
@@ -282,6 +479,19 @@ def test_a_module_class_is_made_anew():
     model = DistillationClassifier(mlp(), Small, strategy=QUICK, random_state=0)
     first, second = (clone(model).fit(X, y).student_.module_ for _ in range(2))
     assert_same_state(state(first), state(second))
+
+
+def test_a_net_that_makes_its_module_is_read_by_its_last_layer():
+    class Small(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(4, 3), nn.Softmax(dim=1))
+
+    model = DistillationClassifier(mlp(), net(module=Small), random_state=0).fit(X, y)
+    assert model.decoder_.output == "proba"
+    rows = torch.from_numpy(X)
+    with torch.no_grad():
+        expected = model.student_.module_.eval()(rows).numpy()
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +515,18 @@ def test_the_seed_decides_and_global_generators_are_not_touched(student):
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
 
+def test_a_seed_of_the_strategy_is_its_own_zero_too():
+    model = DistillationClassifier(mlp(seed=1), mlp(), random_state=5)
+    by_seed = [
+        clone(model).set_params(strategy=GradientTraining(2, random_state=seed)).fit(X, y)
+        for seed in (0, 0, 5, None)
+    ]
+    first, again, fifth, inherited = (state(m.student_.module_) for m in by_seed)
+    assert_same_state(first, again)
+    assert not torch.equal(first["0.weight"], fifth["0.weight"])
+    assert not torch.equal(first["0.weight"], inherited["0.weight"])
+
+
 def test_the_net_is_of_the_users_class_and_its_callbacks_see_real_labels():
     seen = []
 
@@ -315,7 +537,7 @@ def test_the_net_is_of_the_users_class_and_its_callbacks_see_real_labels():
     student = net(callbacks=[("diary", Diary())], train_split=skorch.dataset.ValidSplit(5))
     model = DistillationClassifier(mlp(), student).fit(X, y, X_unlabeled=X[:30])
     assert type(model.student_) is skorch.NeuralNetClassifier
-    assert not hasattr(model.student_, "lesson_")
+    assert not hasattr(model.student_, "objective_")
     assert len(model.student_.history) == 4
     assert {"train_loss", "valid_loss", "valid_acc"} <= set(model.student_.history[-1])
     assert {training for training, _ in seen} == {True, False}
@@ -399,13 +621,48 @@ def test_a_fitted_net_is_a_teacher():
     ("student", "match"),
     [
         (mlp(5), "returns outputs of shape .*, but there are 3 classes"),
-        (Chatty(mlp()), "returned a tuple"),
+        (Says(mlp(), words), "returned a str without a tensor of logits"),
+        (mlp(last=nn.Sigmoid()), "Sequential returned 3 columns .* a multi-label network"),
+        (net(criterion=nn.BCEWithLogitsLoss), "3 columns .* its criterion a binary one"),
+        (net(criterion=nn.NLLLoss), r"are no probabilities .*criterion=torch.nn.CrossEntropyLoss"),
+        (
+            net(criterion=nn.NLLLoss, module=mlp(last=nn.LogSoftmax(dim=1))),
+            r"are no probabilities .*let nn.Softmax\(dim=1\) be the last",
+        ),
+        (Says(mlp(), softmax), r"returned probabilities .*nn.Softmax\(dim=1\)"),
+        (net(module=Says(mlp(), softmax)), r"returned probabilities .*Return logits from forward"),
     ],
-    ids=["width", "tuple"],
+    ids=["width", "text", "labels", "binary", "nll", "log-softmax", "softmax", "softmax in net"],
 )
 def test_a_student_that_does_not_fit_is_refused(student, match):
     with pytest.raises((ValueError, TypeError), match=match):
-        DistillationClassifier(mlp(), student, strategy=QUICK).fit(X, y)
+        DistillationClassifier(mlp(), student).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("student", "match"),
+    [
+        (Says(mlp(1), torch.sigmoid), r"a sigmoid is the last .*nn.Sigmoid\(\)"),
+        (
+            Says(mlp(1), lambda z: torch.sigmoid(z).squeeze(1)),
+            r"a sigmoid is the last .*nn.Sigmoid\(\)",
+        ),
+        (
+            skorch.NeuralNetBinaryClassifier(mlp(1, last=nn.Sigmoid()), verbose=0),
+            "a sigmoid is the last .*criterion=torch.nn.BCELoss",
+        ),
+        (
+            skorch.NeuralNetBinaryClassifier(mlp(1), criterion=nn.BCELoss, verbose=0),
+            "are no probabilities .*BCEWithLogitsLoss",
+        ),
+        (net(module=mlp(1)), "has one output, and its criterion .*NeuralNetBinaryClassifier"),
+    ],
+    ids=["sigmoid", "squeezed", "net", "bce", "one output"],
+)
+def test_a_binary_student_that_is_misread_is_refused(student, match):
+    teacher = LogisticRegression().fit(X, y == 2)
+    with pytest.raises(ValueError, match=match):
+        DistillationClassifier(teacher, student).fit(X, y == 2)
 
 
 @pytest.mark.parametrize(
@@ -440,6 +697,29 @@ def test_a_loss_that_is_not_a_number_stops_with_epoch_and_batch():
         DistillationClassifier(mlp(), student).fit(100 * X, y)
 
 
+class BrokenLoss(nn.CrossEntropyLoss):
+    def forward(self, *args):
+        return super().forward(*args) * float("nan")
+
+
+def test_a_validation_loss_that_is_not_a_number_stops_too():
+    student = net(criterion=BrokenLoss)
+    with (
+        pytest.warns(UserWarning, match="criterion=BrokenLoss"),
+        pytest.raises(FloatingPointError, match="validation loss became nan in epoch 1, batch"),
+    ):
+        DistillationClassifier(mlp(), student).fit(X, y)
+
+
+@pytest.mark.parametrize("student", [mlp(), net()], ids=["module", "net"])
+def test_missing_values_are_named_before_the_learning_rate(student):
+    gaps = X.copy()
+    gaps[3, 2] = np.nan
+    model = DistillationClassifier(None, student)
+    with pytest.raises(ValueError, match="X has NaN or infinite values, in 1 rows.*SimpleImputer"):
+        model.fit(gaps, y, teacher_output=np.full((150, 3), 1 / 3))
+
+
 def test_text_is_no_food_for_networks():
     with pytest.raises(TypeError, match="needs rows of numbers"):
         DistillationClassifier(None, mlp(), strategy=QUICK).fit(
@@ -451,6 +731,230 @@ def test_verbose_shows_a_bar(capsys):
     strategy = GradientTraining(max_epochs=2)
     DistillationClassifier(mlp(), mlp(), strategy=strategy, verbose=1).fit(X, y)
     assert "epochs" in capsys.readouterr().err
+
+
+# -- rows, batches, splits, schedules ------------------------------------------------------------
+
+
+def test_rows_of_every_container_become_the_same_tensor():
+    pd = pytest.importorskip("pandas")
+    sparse = pytest.importorskip("scipy.sparse")
+    values = np.array([[1.0, 0.0], [2.5, -1.0]])
+    read_only = values.copy()
+    read_only.flags.writeable = False
+    expected = torch.tensor(values, dtype=torch.float32)
+    for rows in (
+        *(values, values[::-1][::-1], np.asfortranarray(values), read_only, values.astype(object)),
+        *(values.tolist(), tuple(values.tolist()), torch.tensor(values)),
+        *(pd.DataFrame(values), pd.DataFrame(values).convert_dtypes()),
+        *(sparse.csr_matrix(values), sparse.dok_matrix(values), sparse.csr_array(values)),
+    ):
+        tensor = as_tensors(rows)
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, expected)
+    pair = as_tensors((values, values.astype(int)))
+    assert [part.dtype for part in pair] == [torch.float32, torch.int64]
+    shared = values.astype(np.float32)
+    assert as_tensors(shared).data_ptr() == shared.ctypes.data  # no copy where none is needed
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "expected"),
+    [(9, 4, [4, 5]), (8, 4, [4, 4]), (10, 4, [4, 4, 2]), (1, 4, [1]), (3, 1, [1, 1, 1])],
+)
+def test_a_last_batch_of_one_row_is_joined_to_its_neighbour(n_rows, batch_size, expected):
+    rows = InMemoryRows(torch.arange(n_rows), torch.arange(n_rows))
+    batches = InMemoryBatches(rows, batch_size)
+    assert [len(y) for _, y in batches] == expected
+    assert len(batches) == len(expected)
+    torch.testing.assert_close(torch.cat([y for _, y in batches]), torch.arange(n_rows))
+    whole = InMemoryBatches(rows, batch_size, drop_last=True)
+    assert [len(y) for _, y in whole] == [batch_size] * (n_rows // batch_size)
+
+
+def test_batch_normalisation_survives_every_number_of_rows():
+    student = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    strategy = GradientTraining(2, batch_size=16, validation_fraction=None)
+    model = DistillationClassifier(mlp(), student, strategy=strategy)
+    model.fit(np.r_[X, X][:193], np.r_[y, y][:193])
+
+
+@pytest.mark.parametrize("validation_fraction", [0.1, None])
+def test_the_schedule_ends_with_the_training(validation_fraction):
+    rates = []
+
+    class Rates(GradientTraining):
+        def _net_of(self, *args):
+            student, rows = super()._net_of(*args)
+            optimizer = skorch.callbacks.BatchScoring(
+                lambda net, X, y: rates.append(net.optimizer_.param_groups[0]["lr"]) or 0.0,
+                name="rate",
+                on_train=True,
+            )
+            student.callbacks.append(("rates", optimizer))
+            return student, rows
+
+    strategy = Rates(8, lr=0.1, validation_fraction=validation_fraction, patience=100)
+    DistillationClassifier(mlp(), mlp(), strategy=strategy).fit(X, y)
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < 1e-4
+
+
+def test_every_class_keeps_rows_for_training():
+    labels = np.r_[np.zeros(60), np.ones(30), np.full(9, 2), 3].astype(int)
+    drawn = [HoldOut(0.2, seed).rows(labels) for seed in range(50)]
+    for valid in drawn:
+        counts = np.bincount(labels[valid], minlength=4)
+        assert (counts[[0, 1]] == [12, 6]).all()
+        assert counts[2] in (1, 2)
+        assert counts[3] == 0
+        assert len(set(valid)) == len(valid)
+    assert len({tuple(valid) for valid in drawn}) == 50
+    # As many classes as rows, or hardly any rows: nothing is held out.
+    assert len(HoldOut(0.1, 0).rows(np.arange(30))) == 0
+    assert len(HoldOut(0.1, 0).rows(np.zeros(9))) == 0
+
+
+@pytest.mark.parametrize("n_rows", [3, 26, 60])
+def test_few_rows_and_rare_classes_are_learned(n_rows):
+    labels = np.arange(n_rows) // 2 if n_rows == 26 else np.r_[np.zeros(n_rows - 1, int), 1]
+    proba = np.full((n_rows, labels.max() + 1), 1 / (labels.max() + 1))
+    model = DistillationClassifier(None, nn.LazyLinear(len(proba[0])), strategy=QUICK)
+    model.fit(X[:n_rows], labels, teacher_output=proba)
+    assert ("valid_loss" in model.student_.history[-1]) == (n_rows > 3)
+
+
+def test_the_validation_split_follows_the_seed():
+    def first_loss(seed):
+        strategy = GradientTraining(1, batch_size=150, lr=1e-9, weight_decay=0)
+        model = DistillationClassifier(mlp(), mlp(), strategy=strategy, random_state=seed)
+        return model.fit(X, y).student_.history[-1]["valid_loss"]
+
+    assert first_loss(0) == first_loss(0) != first_loss(1)
+
+
+# -- what else a network is handed ----------------------------------------------------------------
+
+
+def test_steps_that_pass_through_may_stand_before_a_network():
+    plain = DistillationClassifier(mlp(seed=1), mlp(), strategy=QUICK, random_state=0).fit(X, y)
+    for first in ("passthrough", None):
+        student = Pipeline([("first", first), ("network", mlp())])
+        model = clone(plain).set_params(student=student).fit(X, y)
+        np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = mlp()
+
+    def forward(self, X, scale=1.0):
+        return scale * self.inner(X)
+
+
+def test_fit_parameters_reach_the_net_and_are_refused_by_a_module():
+    def first_loss(**params):
+        student = net(module=Scaled(), max_epochs=1, train_split=None, lr=0.0)
+        model = DistillationClassifier(mlp(), student, random_state=0).fit(X, y, **params)
+        return model.student_.history[-1]["train_loss"]
+
+    assert first_loss() != first_loss(scale=5.0)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        first_loss(nonsense=3)
+    with pytest.raises(TypeError, match=r"no further arguments in fit. Got \['nonsense'\]"):
+        DistillationClassifier(mlp(), mlp(), strategy=QUICK).fit(X, y, nonsense=3)
+
+
+def test_a_split_by_groups_gets_its_groups():
+    class ByGroup:
+        def __call__(self, dataset, y=None, groups=None):
+            rows = torch.utils.data.Subset
+            return (rows(dataset, np.flatnonzero(groups == k)) for k in (0, 1))
+
+    class Ignores(Scaled):
+        def forward(self, X, groups=None):
+            return self.inner(X)
+
+    sizes = []
+    diary = skorch.callbacks.BatchScoring(lambda net, X, y: sizes.append(len(y)) or 0.0, name="n")
+    student = net(module=Ignores(), train_split=ByGroup(), batch_size=-1, callbacks=[diary])
+    model = DistillationClassifier(mlp(), student)
+    model.fit(X, y, groups=(np.arange(150) < 40).astype(int))
+    assert set(sizes) == {40}
+
+
+class OwnWays(skorch.NeuralNetClassifier):
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        return 2 * super().get_loss(y_pred, y_true, *args, **kwargs)
+
+
+class OwnLoader(torch.utils.data.DataLoader):
+    pass
+
+
+def test_what_a_net_has_of_its_own_and_is_not_used_is_said_once():
+    student = OwnWays(
+        mlp(),
+        criterion=nn.CrossEntropyLoss,
+        criterion__label_smoothing=0.1,
+        iterator_train=OwnLoader,
+        iterator_train__collate_fn=list,
+        max_epochs=1,
+        verbose=0,
+    )
+    with pytest.warns(UserWarning, match="Not used in training") as record:
+        DistillationClassifier(mlp(), student).fit(X, y)
+    assert len(record) == 1
+    assert str(record[0].message).endswith(
+        "get_loss(), iterator_train, iterator_train__collate_fn, criterion__label_smoothing."
+    )
+
+
+# -- threads, memory ------------------------------------------------------------------------------
+
+
+def test_fits_in_several_threads_are_those_of_one():
+    student = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.LazyLinear(3))
+    model = DistillationClassifier(mlp(), student, strategy=QUICK, random_state=0)
+    expected = clone(model).fit(X, y).predict_proba(X)
+    found = []
+
+    def fit():
+        found.append(clone(model).fit(X, y).predict_proba(X))
+
+    threads = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for proba in found:
+        np.testing.assert_array_equal(proba, expected)
+
+
+def test_generators_are_put_back_after_an_error_too():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    with pytest.raises(ZeroDivisionError), seeded(3):
+        torch.rand(int(np.random.rand()) + 1) / (1 // 0)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("kind", ["net", "module"])
+def test_a_fitted_student_holds_neither_data_nor_teacher(kind):
+    rows, labels = np.tile(X, (40, 1)), np.tile(y, 40)
+    teacher = Says(mlp(), lambda z: z)  # cannot be pickled
+    hints = [LayerHint("inner.1", "1")]
+    strategy = GradientTraining(2, batch_size=512, hints=hints)
+    student = net(max_epochs=2, batch_size=512) if kind == "net" else mlp()
+    model = DistillationClassifier(teacher, student, strategy=strategy).fit(rows, labels)
+    alone = pickle.loads(pickle.dumps(model.student_))
+    assert len(pickle.dumps(model.student_)) < 15_000 < rows.nbytes / 5
+    assert not hasattr(alone, "objective_")
+    np.testing.assert_allclose(alone.predict_proba(X), model.predict_proba(X), atol=1e-6)
+    if kind == "module":  # what trained it need not be importable where it is loaded
+        assert b"sklearn_distill" not in pickle.dumps(model.student_)
 
 
 # -- the default student ------------------------------------------------------------------------
@@ -526,10 +1030,8 @@ def test_logits_of_ten_thousand_are_finite(loss):
         def forward(self, X):
             return 1e4 * self.layers(X)
 
-    strategy = GradientTraining(max_epochs=2, lr=1e-6)
-    model = DistillationClassifier(
-        mlp(seed=1), Loud(), strategy=strategy, loss=loss, random_state=0
-    )
+    strategy = GradientTraining(max_epochs=2, lr=1e-6, loss=loss)
+    model = DistillationClassifier(mlp(seed=1), Loud(), strategy=strategy, random_state=0)
     proba = model.fit(X, y).predict_proba(X)
     assert np.isfinite(proba).all()
     assert all(torch.isfinite(p).all() for p in model.student_.module_.parameters())

@@ -8,7 +8,7 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -19,18 +19,14 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier
-from sklearn_distill.teachers import (
-    PROBABILITY_FLOOR,
-    align_columns,
-    is_fitted,
-    log_of_proba,
-    read_log_proba,
-    refuse_missing_classes,
-)
-from sklearn_distill.teachers._reading import (
+from sklearn_distill.targets import lift_zeros
+from sklearn_distill.teachers import TeacherReader, is_fitted, read_output, warn_how_it_is_read
+from sklearn_distill.teachers._reader import (
     FOREIGN_MASS_TOLERANCE,
     ROW_SUM_TOLERANCE,
+    align_columns,
     check_proba,
+    refuse_missing_classes,
 )
 from tests.stubs import (
     Calls,
@@ -47,39 +43,112 @@ CLASSES = np.arange(3)
 TWO = y > 0
 
 
+FLOOR = 3e-4
+
+
 def floored(proba):
-    proba = np.maximum(proba, PROBABILITY_FLOOR)
+    proba = np.maximum(proba, FLOOR / proba.shape[1])
     return np.log(proba / proba.sum(axis=1, keepdims=True))
 
 
 def read(teacher, classes=CLASSES, rows=X, **options):
-    return read_log_proba(teacher, rows, np.asarray(classes), **options)
+    reader = TeacherReader.of(teacher)
+    log_proba = reader.log_proba(rows, np.asarray(classes), **options)
+    warn_how_it_is_read(reader)
+    return log_proba
 
 
 # -- probabilities ----------------------------------------------------------------
 
 
-def test_log_probabilities_are_floored_and_normalised():
+def test_log_probabilities_are_exact_and_normalised():
     teacher = CentroidClassifier().fit(X, y)
     log_proba = read(teacher)
-    np.testing.assert_allclose(log_proba, floored(teacher.predict_proba(X)), rtol=1e-14)
-    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(log_proba, np.log(teacher.predict_proba(X)), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-10, atol=1e-14)
     assert log_proba.dtype == np.float64
 
 
 def test_exact_zeros_become_the_floor():
     proba = np.array([[1.0, 0, 0], [0.5, 0.5, 0]])
-    expected = [
-        np.array([1, PROBABILITY_FLOOR, PROBABILITY_FLOOR]) / (1 + 2 * PROBABILITY_FLOOR),
-        np.array([0.5, 0.5, PROBABILITY_FLOOR]) / (1 + PROBABILITY_FLOOR),
-    ]
-    np.testing.assert_allclose(np.exp(log_of_proba(proba)), expected, rtol=1e-14)
+    log_proba = read_output(proba, proba, CLASSES)
+    assert np.isneginf(log_proba).sum() == 3
+    np.testing.assert_allclose(
+        lift_zeros(log_proba, FLOOR), floored(proba), rtol=1e-10, atol=1e-14
+    )
     np.testing.assert_array_equal(proba, [[1.0, 0, 0], [0.5, 0.5, 0]])  # not in place
 
 
-def test_probabilities_above_the_floor_are_taken_at_their_word():
-    proba = np.array([[0.9, 0.09, 0.01], [0.4, 0.3, 0.3]])
-    np.testing.assert_allclose(log_of_proba(proba), np.log(proba), rtol=1e-14)
+def test_a_teacher_without_zeros_is_taken_at_its_word():
+    proba = np.array([[0.9, 0.1 - 1e-12, 1e-12], [0.4, 0.3, 0.3]])
+    log_proba = lift_zeros(read_output(proba, proba, CLASSES), FLOOR)
+    np.testing.assert_allclose(log_proba, np.log(proba), rtol=1e-10, atol=1e-12)
+
+
+def test_a_teacher_with_zeros_keeps_the_order_of_its_rows():
+    # Lifting the zero alone would put a row without a vote above one that has a few.
+    proba = np.array([[1.0, 0, 0], [1 - 1e-6, 1e-6, 0]])
+    lifted = lift_zeros(read_output(proba, proba, CLASSES), FLOOR)
+    assert lifted[0, 1] <= lifted[1, 1]
+
+
+def test_a_thousand_classes_leave_a_certain_teacher_certain():
+    proba = np.eye(1000)[:3]
+    lifted = lift_zeros(read_output(proba, proba, np.arange(1000)), 2e-4)
+    np.testing.assert_allclose(np.exp(lifted[0, 0]), 1 - 2e-4, atol=1e-6)
+
+
+def test_logits_are_read_where_a_teacher_has_them():
+    # The probabilities of these are rounded to 0 or 1; their logits are not.
+    rows = np.array([[-60.0], [-1.0], [1.0], [60.0]])
+    labels = np.array([0, 0, 1, 1])
+    for teacher in (
+        LogisticRegression(C=100).fit(rows, labels),
+        make_pipeline(StandardScaler(), LogisticRegression(C=100)).fit(rows, labels),
+        HistGradientBoostingClassifier(max_iter=5).fit(rows, labels),
+    ):
+        far = rows * 100
+        z = teacher.decision_function(far)
+        expected = np.column_stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)])
+        np.testing.assert_allclose(read(teacher, [0, 1], far), expected, rtol=1e-10, atol=1e-12)
+        assert np.isfinite(expected).all()
+
+
+class LogTeacher(CentroidClassifier):
+    """Answers in logarithms, of which the probabilities would be zeros."""
+
+    logits = np.array([[0.0, -12.0, -20.0], [0.0, -900.0, -1000.0]])
+
+    def predict_log_proba(self, X):
+        return log_softmax(self.logits, axis=1)
+
+
+def test_log_probabilities_are_preferred_to_probabilities():
+    log_proba = lift_zeros(read(LogTeacher().fit(X, y), rows=X[:2]), FLOOR)
+    np.testing.assert_allclose(
+        log_proba, log_softmax(LogTeacher.logits, axis=1), rtol=1e-10, atol=1e-14
+    )
+    softened = softmax(log_proba / 4, axis=1)[0]
+    np.testing.assert_allclose(softened, [0.9465, 0.0471, 0.0064], atol=5e-5)
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
+def test_margins_of_boosters_are_read_in_full_precision(library):
+    module = pytest.importorskip(library)
+    name = {"xgboost": "XGBClassifier", "lightgbm": "LGBMClassifier"}.get(
+        library, "CatBoostClassifier"
+    )
+    quiet = {"lightgbm": {"verbose": -1, "min_child_samples": 1}, "catboost": {"verbose": 0}}
+    rows = np.repeat(np.linspace(-1, 1, 20), 20)[:, None]
+    for labels in ((rows[:, 0] > 0).astype(int), np.arange(400) // 134):
+        teacher = getattr(module, name)(
+            n_estimators=80, learning_rate=1.0, **quiet.get(library, {})
+        ).fit(rows, labels)
+        for model in (teacher, make_pipeline(FunctionTransformer(), teacher)):
+            log_proba = read(model, np.unique(labels), rows)
+            assert np.isfinite(log_proba).all()
+            proba = np.asarray(teacher.predict_proba(rows), dtype=float)
+            np.testing.assert_allclose(np.exp(log_proba), proba, atol=1e-6)
 
 
 def test_a_teacher_is_asked_once_and_with_the_rows_themselves():
@@ -147,8 +216,7 @@ def test_the_readers_leave_the_given_array_alone():
     proba = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     proba.flags.writeable = False
     for known in ([0, 1, 2], [2, 1, 0]):
-        aligned = align_columns(proba, np.array(known), CLASSES, who="It returned", X=proba)
-        log_of_proba(aligned)
+        lift_zeros(read_output(pd.DataFrame(proba, columns=known), proba, CLASSES), FLOOR)
 
 
 @pytest.mark.parametrize("Y", [np.c_[y, y], np.c_[y, TWO]], ids=["same classes", "different"])
@@ -178,8 +246,12 @@ def test_a_fold_that_missed_a_class_gives_it_the_floor():
     teacher = CentroidClassifier().fit(X[y != 1], y[y != 1])
     log_proba = read(teacher, may_miss_classes=True)
     proba = teacher.predict_proba(X)
-    expected = floored(np.column_stack([proba[:, 0], np.zeros(len(X)), proba[:, 1]]))
-    np.testing.assert_allclose(log_proba, expected, rtol=1e-14)
+    assert np.isnan(log_proba[:, 1]).all()
+    lifted = lift_zeros(log_proba, FLOOR)
+    expected = np.column_stack([proba[:, 0], np.full(len(X), FLOOR / 3), proba[:, 1]])
+    expected /= expected.sum(axis=1, keepdims=True)
+    # The other classes are taken at their word: what the fold did not see is no zero.
+    np.testing.assert_allclose(lifted, np.log(expected), rtol=1e-10, atol=1e-12)
 
 
 def test_a_class_that_y_lacks_is_taken_out_and_the_rest_renormalised():
@@ -187,26 +259,36 @@ def test_a_class_that_y_lacks_is_taken_out_and_the_rest_renormalised():
     rows = X[y == 0]  # far from class 2
     proba = teacher.predict_proba(rows)
     assert proba[:, 2].mean() < FOREIGN_MASS_TOLERANCE
-    expected = floored(proba[:, :2] / proba[:, :2].sum(axis=1, keepdims=True))
+    expected = np.log(proba[:, :2] / proba[:, :2].sum(axis=1, keepdims=True))
     np.testing.assert_allclose(read(teacher, [0, 1], rows), expected, rtol=1e-6)
 
 
-def test_much_probability_on_classes_that_y_lacks_is_spoken_of():
+def test_much_probability_on_classes_that_y_lacks_is_warned_of():
     teacher = CentroidClassifier().fit(X, y)
     with pytest.warns(
         UserWarning, match=r"% of the probability on the classes \[2\], which y does"
     ):
         log_proba = read(teacher, [0, 1], X[y == 2])
-    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1, rtol=1e-10, atol=1e-14)
 
 
 def test_a_row_that_is_all_of_a_foreign_class_knows_nothing():
     proba = np.array([[0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
-    with pytest.warns(
-        UserWarning, match=r"It returned 50.0% of the probability on the classes \[2\]"
+    with (
+        pytest.warns(
+            UserWarning, match=r"It returned 50.0% of the probability on the classes \[2\]"
+        ),
+        np.errstate(divide="ignore"),
     ):
-        aligned = align_columns(proba, CLASSES, np.arange(2), who="It returned", X=proba)
-    np.testing.assert_allclose(np.exp(log_of_proba(aligned)), [[0.5, 0.5], [0.2, 0.8]], rtol=1e-12)
+        aligned = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
+    np.testing.assert_allclose(np.exp(aligned), [[0.5, 0.5], [0.2, 0.8]], rtol=1e-10, atol=1e-12)
+
+
+def test_foreign_classes_are_taken_out_before_anything_is_lifted():
+    proba = np.array([[1e-6, 1e-9, 1 - 1e-6 - 1e-9]])
+    with pytest.warns(UserWarning, match="of the probability on the classes"):
+        log_proba = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
+    np.testing.assert_allclose(np.exp(log_proba), [[0.999, 0.001]], rtol=1e-3)
 
 
 def test_columns_of_a_teacher_without_classes_are_in_sorted_order():
@@ -231,7 +313,7 @@ def test_two_class_decisions_are_read_through_a_sigmoid():
     with pytest.warns(UserWarning, match=r"LinearSVC has no predict_proba.*sigmoid.*Calibrated"):
         log_proba = read(teacher, [False, True])
     p = expit(teacher.decision_function(X))
-    np.testing.assert_allclose(log_proba, floored(np.column_stack([1 - p, p])), rtol=1e-9)
+    np.testing.assert_allclose(log_proba, np.log(np.column_stack([1 - p, p])), rtol=1e-9)
 
 
 def test_decisions_of_several_classes_are_read_through_softmax():
@@ -239,14 +321,14 @@ def test_decisions_of_several_classes_are_read_through_softmax():
     with pytest.warns(UserWarning, match="DecisionTeacher has no predict_proba"):
         log_proba = read(teacher)
     np.testing.assert_allclose(log_proba, read(CentroidClassifier().fit(X, y)), rtol=1e-9)
-    expected = floored(np.exp(log_softmax(teacher.decision_function(X), axis=1)))
-    np.testing.assert_allclose(log_proba, expected, rtol=1e-14)
+    expected = log_softmax(teacher.decision_function(X), axis=1)
+    np.testing.assert_allclose(log_proba, expected, rtol=1e-10, atol=1e-14)
 
 
 def test_logits_of_a_logistic_regression_are_its_probabilities():
     teacher = LogisticRegression().fit(X, y)
     np.testing.assert_allclose(
-        read(teacher), floored(softmax(teacher.decision_function(X), axis=1)), rtol=1e-12
+        read(teacher), log_softmax(teacher.decision_function(X), axis=1), rtol=1e-12
     )
 
 
@@ -291,7 +373,7 @@ def test_votes_are_read_as_certain():
         UserWarning, match=r"PredictTeacher has only predict.*Better: a teacher with"
     ):
         log_proba = read(teacher)
-    np.testing.assert_allclose(log_proba, floored(np.eye(3)[teacher.predict(X)]), rtol=1e-14)
+    np.testing.assert_array_equal(np.exp(log_proba), np.eye(3)[teacher.predict(X)])
 
 
 @pytest.mark.filterwarnings("ignore:The teacher StrangerTeacher has only predict")
@@ -378,6 +460,51 @@ def test_a_fitted_classifier_without_tags_is_a_teacher():
     np.testing.assert_array_equal(read(teacher), read(teacher.inner_))
     model = DistillationClassifier(teacher, DecisionTreeClassifier(max_depth=2)).fit(X, y)
     assert model.teacher_ is teacher
+
+
+class Client:
+    """Asks a service: there is no fit, and nothing that says that it is fitted."""
+
+    classes_ = CLASSES
+
+    def predict_proba(self, X):
+        return np.tile([0.2, 0.3, 0.5], (len(X), 1))
+
+
+def test_what_answers_and_cannot_be_fitted_counts_as_fitted():
+    assert is_fitted(Client())
+    model = DistillationClassifier(Client(), DecisionTreeClassifier(), alpha=1).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X[:1]), [[0.2, 0.3, 0.5]], rtol=1e-9)
+    assert clone(model).teacher is model.teacher
+
+
+@pytest.mark.parametrize("kind", ["sparse", "masked", "complex", "frame in another order"])
+def test_what_foreign_models_return_is_converted_or_refused(kind):
+    class Foreign(Client):
+        def predict_proba(self, X):
+            proba = super().predict_proba(X)
+            if kind == "sparse":
+                return sparse.csr_array(proba)
+            if kind == "masked":
+                return np.ma.array(proba, mask=proba < 0.25)
+            if kind == "complex":
+                return proba + 0j
+            return pd.DataFrame(proba, columns=CLASSES)[[2, 0, 1]]
+
+    if kind in ("masked", "complex"):
+        with pytest.raises(ValueError, match=f"Foreign returned .*{kind}"):
+            read(Foreign())
+    else:
+        np.testing.assert_allclose(np.exp(read(Foreign())[0]), [0.2, 0.3, 0.5])
+
+
+def test_a_teacher_that_knows_no_class_is_refused_out_of_fold_too():
+    class Strings(CentroidClassifier):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit(X, np.asarray(y).astype(str))
+
+    with pytest.raises(ValueError, match="does not know the classes"):
+        DistillationClassifier(Strings(), DecisionTreeClassifier()).fit(X, y)
 
 
 def test_an_unfitted_stack_is_a_teacher():

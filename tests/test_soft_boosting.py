@@ -5,6 +5,7 @@ import pickle
 import re
 import tomllib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier, SoftBoosting, WeightedLabels
-from sklearn_distill.targets import SoftTargets
+from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill.targets import SoftTargets, TransferSet
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
 NAMES = {
@@ -64,24 +66,35 @@ def distil(student, X, y, proba, temperature=1.0, alpha=1.0, **fit_params):
     return model.fit(X, y, teacher_output=proba, **fit_params)
 
 
+def teach(student, X, targets, X_unlabeled=None, **fit_params):
+    """Teach without an estimator around it, and return student and decoder as one classifier."""
+    y = targets.classes[targets.labels]
+    taught = SoftBoosting().teach(
+        student, TransferSet(X, y, X_unlabeled, targets, fit_params=fit_params)
+    )
+    return DistilledClassifier(*taught)
+
+
 def learn_one_hot(student, X, y, alpha, sample_weight=None, temperature=1.0, **fit_params):
     """Teach with a teacher that is certain of the right label, without the floor."""
     classes, labels = np.unique(y, return_inverse=True)
     with np.errstate(divide="ignore"):
         log_proba = np.log(np.eye(len(classes))[labels])
-    targets = SoftTargets(classes, labels, log_proba, alpha, temperature, sample_weight)
-    return SoftBoosting().fit(clone(student), X, y, None, targets, fit_params)
+    targets = SoftTargets.from_alpha(classes, labels, log_proba, alpha, temperature, sample_weight)
+    return teach(student, X, targets, **fit_params)
 
 
 # -- one-hot targets are the native objective -----------------------------------------------
 
 TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-5, "catboost": 1e-12}
+# CatBoost learns several classes one by one.
+NATIVE = [(library, k) for library in ("lightgbm", "xgboost") for k in (2, 3, 7)]
+NATIVE += [("catboost", 2)]
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("n_classes", [2, 3, 7])
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(("library", "n_classes"), NATIVE)
 def test_one_hot_targets_give_the_native_model(library, n_classes, weighted, alpha):
     X, y = make_data(n_classes)
     X[::11, 3] = np.nan
@@ -99,21 +112,27 @@ CLASS_WEIGHTS = {
     "lightgbm positive": ("lightgbm", 2, {"scale_pos_weight": 3}),
     "lightgbm unbalance": ("lightgbm", 2, {"is_unbalance": True}),
     "xgboost positive": ("xgboost", 2, {"scale_pos_weight": 3}),
-    "catboost balanced": ("catboost", 3, {"auto_class_weights": "Balanced"}),
+    "catboost balanced": ("catboost", 2, {"auto_class_weights": "Balanced"}),
+    "catboost half": ("catboost", 2, {"auto_class_weights": "SqrtBalanced"}),
     "catboost positive": ("catboost", 2, {"scale_pos_weight": 3}),
+    "catboost list": ("catboost", 2, {"class_weights": [0.5, 3]}),
+    "catboost dict": ("catboost", 2, {"class_weights": {1: 2.0, 0: 1.0}}),
 }
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("case", CLASS_WEIGHTS)
-def test_class_weights_stay_in_force(case):
+def test_class_weights_stay_in_force(case, weighted):
     library, n_classes, settings = CLASS_WEIGHTS[case]
     X, y = make_data(n_classes)
     y[y == 1] = np.where(np.arange((y == 1).sum()) % 2, 1, 0)
-    native = booster(library, **settings).fit(X, y)
-    ours = learn_one_hot(booster(library, **settings), X, y, alpha=0.5)
+    weight = np.random.RandomState(0).uniform(0.2, 3, len(y)) if weighted else None
+    native = booster(library, **settings).fit(X, y, sample_weight=weight)
+    ours = learn_one_hot(booster(library, **settings), X, y, 0.5, weight)
+    proba = native.predict_proba(X)[:, np.argsort(native.classes_)]
     # Ratios of counts are not exact in single precision.
     atol = 100 * TOLERANCE[library]
-    np.testing.assert_allclose(ours.predict_proba(X), native.predict_proba(X), rtol=0, atol=atol)
+    np.testing.assert_allclose(ours.predict_proba(X), proba, rtol=0, atol=atol)
 
 
 OTHER_SETTINGS = {
@@ -128,7 +147,6 @@ OTHER_SETTINGS = {
     "xgboost subsample": ("xgboost", {"subsample": 0.5, "colsample_bytree": 0.5}),
     "catboost depthwise": ("catboost", {"grow_policy": "Depthwise", "depth": 3}),
     "catboost eta": ("catboost", {"eta": 0.2, "l2_leaf_reg": 1}),
-    "catboost class names": ("catboost", {"class_weights": {1: 2.0, 0: 1.0}}),
 }
 
 
@@ -138,21 +156,30 @@ def test_other_settings_stay_in_force(case):
     X, y = make_data(2)
     student = booster(library).set_params(**settings)
     native = booster(library).set_params(**settings).fit(X, y)
-    if "class_weights" in settings:  # scikit-learn cannot clone it with a dict
-        targets = SoftTargets(np.arange(2), y, np.log(np.eye(2)[y] + 1e-300), 0.5, 1.0)
-        ours = SoftBoosting().fit(student, X, y, None, targets, {})
-    else:
-        ours = learn_one_hot(student, X, y, alpha=0.5)
-    proba = native.predict_proba(X)[:, np.argsort(native.classes_)]
+    given = student.get_params()
+    ours = learn_one_hot(student, X, y, alpha=0.5)
+    proba = native.predict_proba(X)
     np.testing.assert_allclose(ours.predict_proba(X), proba, rtol=0, atol=TOLERANCE[library])
-    assert ours.get_params() == booster(library).set_params(**settings).get_params()
+    assert student.get_params() == given
+    assert given.items() <= ours.student.get_params().items()
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("library", LIBRARIES)
+def test_catboost_chooses_what_it_would_choose_for_labels():
+    for n_classes in (2, 3):
+        X, y = make_data(n_classes)
+        native = booster("catboost").fit(X, y).get_all_params()
+        model = distil(booster("catboost"), X, y, soft_teacher(X, y), 2, 0.5)
+        got = model.student_.get_all_params()
+        for name in ("learning_rate", "leaf_estimation_iterations", "bootstrap_type"):
+            assert got[name] == native[name], name
+        loss = "CrossEntropy" if n_classes == 2 else "MultiCrossEntropy"
+        assert got["loss_function"] == model.student_.get_params()["loss_function"] == loss
+        # The user's estimator is as it was.
+        assert model.student.get_params() == booster("catboost").get_params()
+
+
+@pytest.mark.parametrize(("library", "n_classes"), [case for case in NATIVE if case[1] < 7])
 def test_categories_in_a_data_frame_give_the_native_model(library, n_classes):
-    if library == "catboost" and n_classes > 2:
-        pytest.skip("CatBoost encodes categories by one border of the class there")
     X, y = make_data(n_classes)
     frame = pd.DataFrame(X).add_prefix("x")
     frame["g"] = pd.Series([f"c{v % 6}" for v in y + np.arange(len(y)) // 3]).astype("category")
@@ -182,8 +209,10 @@ INDIFFERENT = {
 }
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    ("library", "n_classes"),
+    [("lightgbm", 2), ("lightgbm", 4), ("xgboost", 2), ("xgboost", 4), ("catboost", 2)],
+)
 def test_soft_targets_do_what_weighted_copies_of_the_rows_do(library, n_classes):
     X, y = make_data(n_classes)
     # LightGBM's histograms are of single precision: sooner or later a tie goes the other way.
@@ -192,8 +221,8 @@ def test_soft_targets_do_what_weighted_copies_of_the_rows_do(library, n_classes)
     soft = distil(student, X, y, soft_teacher(X, y), alpha=0.6)
     copies = clone(soft).set_params(strategy=WeightedLabels())
     copies.fit(X, y, teacher_output=soft_teacher(X, y))
-    assert soft.trainer_.name == "soft-boosting"
-    assert copies.trainer_.name == "weighted-labels"
+    assert soft.strategy_.name == "soft-boosting"
+    assert copies.strategy_.name == "weighted-labels"
     np.testing.assert_allclose(soft.predict_proba(X), copies.predict_proba(X), rtol=0, atol=1e-5)
 
 
@@ -213,6 +242,22 @@ def test_lightgbm_is_as_good_as_on_weighted_copies_of_the_rows():
     assert abs(np.mean(differences)) < 0.008
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_catboost_is_as_good_as_on_weighted_copies_of_the_rows(temperature):
+    differences = []
+    for seed in range(3):
+        X, y = make_data(4, 1500, seed)
+        proba = soft_teacher(X, y)
+        student = booster("catboost", 100)
+        soft = distil(student, X[:1000], y[:1000], proba[:1000], temperature, 0.6)
+        copies = clone(soft).set_params(strategy=WeightedLabels())
+        copies.fit(X[:1000], y[:1000], teacher_output=proba[:1000])
+        p, q = soft.predict_proba(X[1000:]), copies.predict_proba(X[1000:])
+        np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+        differences.append(log_loss(y[1000:], p) - log_loss(y[1000:], q))
+    assert np.mean(differences) < 0.01
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -230,9 +275,11 @@ def test_a_student_with_free_margins_learns_the_teacher_at_every_temperature(
     student = booster(library, 150, learning_rate=0.3, **settings)
     # Of the rows of a second half only the teacher knows something.
     proba = soft_teacher(X, y)
-    targets = SoftTargets(np.arange(n_classes), y[:40], np.log(proba), 1.0, temperature)
-    model = SoftBoosting().fit(student, X[:40], y[:40], X[40:], targets, {})
+    targets = SoftTargets.from_alpha(np.arange(n_classes), y[:40], np.log(proba), 1.0, temperature)
+    model = teach(student, X[:40], targets, X[40:])
     np.testing.assert_allclose(model.predict_proba(X), proba, atol=0.02)
+    power = temperature if library == "catboost" else 1
+    assert model.decoder.power == pytest.approx(power, rel=0.02)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -245,8 +292,8 @@ def test_rows_without_label_have_the_teacher_alone(library, temperature):
     student = booster(library, 80, learning_rate=0.3, **settings.get(library, {"l2_leaf_reg": 0}))
     labels = np.zeros(60, int)
     labels[0] = 1
-    targets = SoftTargets(np.arange(2), labels, np.log(proba), 0.5, temperature)
-    model = SoftBoosting().fit(student, X[:60], labels, X[60:], targets, {})
+    targets = SoftTargets.from_alpha(np.arange(2), labels, np.log(proba), 0.5, temperature)
+    model = teach(student, X[:60], targets, X[60:])
     labeled, unlabeled = model.predict_proba([[0.0], [1.0]])[:, 1]
     assert unlabeled == pytest.approx(0.7, abs=0.01)
     if temperature == 1:
@@ -255,17 +302,183 @@ def test_rows_without_label_have_the_teacher_alone(library, temperature):
         assert 0.1 < labeled < 0.5
 
 
-def test_class_weights_and_temperature_in_catboost_share_the_bits_of_the_target():
+# -- at the edges ---------------------------------------------------------------------------
+
+CLASS_WEIGHT = {
+    "lightgbm": {"class_weight": {0: 1, 1: 3}},
+    "xgboost": {"scale_pos_weight": 3},
+    "catboost": {"class_weights": [1, 3]},
+}
+# One leaf for each row of X that differs, and margins that nothing holds back.
+FREE = {
+    "lightgbm": {"min_child_samples": 1, "min_child_weight": 0, "min_data_in_bin": 1},
+    "xgboost": {"min_child_weight": 0, "reg_lambda": 0},
+    "catboost": {
+        "l2_leaf_reg": 0,
+        "depth": 2,
+        "bootstrap_type": "No",
+        "random_strength": 0,
+        "leaf_estimation_backtracking": "No",
+    },
+}
+
+
+def make_groups(confident):
+    """Two groups of rows that have their X in common, with both labels in each."""
+    X = np.repeat([0.0, 1.0], 20)[:, None]
+    y = np.r_[np.arange(20) % 4 == 0, np.arange(20) % 2 == 0].astype(int)
+    p = np.where(np.arange(40) % 3 == 0, 1e-12 if confident else 0.2, 0.7)
+    p[X[:, 0] == 1] = 1e-12 if confident else 0.4
+    return X, y, np.column_stack([1 - p, p])
+
+
+@pytest.mark.parametrize("confident", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 8.0])
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 0.05, 0.5, 1.0, "by row"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_free_margins_end_where_the_loss_by_its_definition_is_least(
+    library, alpha, temperature, weighted, confident
+):
+    X, y, proba = make_groups(confident)
+    rng = np.random.RandomState(0)
+    w = rng.uniform(0.2, 3, len(y)) if weighted else np.ones(len(y))
+    c = np.array([1.0, 3.0]) if weighted else np.ones(2)
+    targets = SoftTargets.from_alpha(np.arange(2), y, np.log(proba), 0.0, temperature, w)
+    row_alpha = rng.uniform(0, 1, len(y)) if alpha == "by row" else np.full(len(y), alpha)
+    targets = replace(targets, row_alpha=row_alpha)
+    settings = FREE[library] | (CLASS_WEIGHT[library] if weighted else {})
+    model = teach(booster(library, 200, learning_rate=0.3, **settings), X, targets)
+    if library == "catboost":
+        # The weighted mean, in each group, of what the rows' labels and teachers say.
+        m = c * (row_alpha[:, None] * proba + (1 - row_alpha)[:, None] * np.eye(2)[y])
+        of_row, m = w * m.sum(axis=1), m / m.sum(axis=1, keepdims=True)
+        m_T = softmax(np.log(m + 1e-300) / temperature, axis=1)[:, 1]
+        got = model.student.predict_proba(X)[:, 1]
+        for group in (0, 1):
+            rows = X[:, 0] == group
+            mean = np.average(m_T[rows], weights=of_row[rows])
+            np.testing.assert_allclose(got[rows], mean, rtol=0, atol=1e-4)
+        assert 1 <= model.decoder.power <= temperature
+        return
+    z = model.decision_function(X)
+    total = proba @ c
+    p_T = softmax(np.log(c * proba) / temperature, axis=1)[:, 1]
+    of_label = (1 - row_alpha) * c[y] * (expit(z) - y)
+    of_teacher = row_alpha * temperature * total * (expit(z / temperature) - p_T)
+    gradient = w * (of_label + of_teacher)
+    # LightGBM ends when the gain of a split is lost in single precision, on labels too.
+    slack = 0.02 if library == "lightgbm" and confident else 2e-3
+    for group in (0, 1):
+        assert gradient[X[:, 0] == group].mean() == pytest.approx(0, abs=slack)
+    assert model.decoder.power == 1
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_class_weights_multiply_the_probabilities_at_every_temperature(library, temperature):
     X, y = make_data(2)
+    X = (X[:, :1] > 0).astype(float)  # CatBoost takes no constants
+    classes = np.array(["no", "yes"])
+    log_proba = np.log(np.tile([0.9, 0.1], (len(y), 1)))
+    targets = SoftTargets.from_alpha(classes, y, log_proba, 1.0, temperature)
+    settings = CLASS_WEIGHT[library]
+    if library == "lightgbm":
+        settings = {"class_weight": {"no": 1, "yes": 3}}
+    student = booster(library, 200, learning_rate=0.3, **settings, **FREE[library])
+    proba = teach(student, X, targets).predict_proba(X)
+    np.testing.assert_allclose(proba[:, 1], 0.25, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("library", ["lightgbm", "catboost"])
+def test_class_weights_multiply_the_probabilities_of_several_classes(library, temperature):
+    X, y = make_data(3)
+    X = (X[:, :1] > 0).astype(float)
+    log_proba = np.log(np.tile([0.2, 0.3, 0.5], (len(y), 1)))
+    targets = SoftTargets.from_alpha(np.arange(3), y, log_proba, 1.0, temperature)
+    name = "class_weight" if library == "lightgbm" else "class_weights"
+    settings = {name: {0: 1, 1: 4, 2: 0.5}}
+    student = booster(library, 200, learning_rate=0.3, **settings, **FREE[library])
+    proba = teach(student, X, targets).predict_proba(X)
+    expected = np.tile(np.array([0.2, 1.2, 0.25]) / 1.65, (len(X), 1))
+    np.testing.assert_allclose(proba, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-46, 1e-31, 1e31, 1e300])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_weights_of_any_magnitude_weigh(library, n_classes, scale):
+    X, y = make_data(n_classes)
+    weight = np.random.RandomState(0).uniform(0.5, 1.5, len(y))
+    weight /= weight.mean()
     proba = soft_teacher(X, y)
-    plain = distil(booster("catboost"), X, y, proba, temperature=3, alpha=0.5)
-    heavy = distil(booster("catboost", scale_pos_weight=5), X, y, proba, temperature=3, alpha=0.5)
-    assert heavy.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.1
-    same = distil(booster("catboost", scale_pos_weight=1.0001), X, y, proba, 3, 0.5)
-    np.testing.assert_allclose(same.predict_proba(X), plain.predict_proba(X), atol=0.02)
+    usual = distil(booster(library, 10), X, y, proba, 2, 0.5, sample_weight=weight)
+    model = distil(booster(library, 10), X, y, proba, 2, 0.5, sample_weight=scale * weight)
+    got, expected = model.predict_proba(X), usual.predict_proba(X)
+    assert np.isfinite(got).all()
+    # Rounding may decide between two splits.
+    assert np.median(np.abs(got - expected)) < 1e-3
+
+
+def test_weights_of_a_usual_magnitude_keep_it():
+    X, y = make_data(2)
+    for library in ("lightgbm", "xgboost"):
+        penalty = {"reg_lambda": 10}
+        weight = np.full(len(y), 1e-3)
+        native = booster(library, **penalty).fit(X, y, sample_weight=weight)
+        ours = learn_one_hot(booster(library, **penalty), X, y, 0.5, weight)
+        np.testing.assert_allclose(
+            ours.predict_proba(X), native.predict_proba(X), rtol=0, atol=TOLERANCE[library]
+        )
+
+
+def test_catboost_sorts_classes_as_numbers_and_every_column_is_in_its_place():
+    names = np.arange(1, 11).astype(str)
+    rng = np.random.RandomState(0)
+    number = rng.randint(1, 11, size=600)
+    X = number[:, None] + 0.05 * rng.randn(600, 1)
+    labels = number.astype(str)
+    classes = np.unique(labels)
+    assert classes.tolist() != names.tolist()
+    for temperature in (1.0, 3.0):
+        proba = 0.02 + 0.8 * (classes == labels[:, None])
+        model = distil(booster("catboost", 60), X, labels, proba, temperature, 0.5)
+        np.testing.assert_array_equal(model.classes_, classes)
+        assert model.score(X, labels) > 0.98
+        np.testing.assert_allclose(model.predict_proba(X), proba, atol=0.2)
+        # Weights in CatBoost's own order of the classes. A list could not be cloned.
+        settings = {"class_weights": tuple(range(1, 11)), "learning_rate": 0.3}
+        student = booster("catboost", 200, **settings, **FREE["catboost"])
+        model = distil(student, X, labels, np.full((600, 10), 0.1), temperature)
+        expected = np.tile(classes.astype(float) / 55, (600, 1))
+        np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-3)
+
+
+def test_catboost_balances_the_real_labels():
+    X, _ = make_data(2)
+    y = (np.arange(len(X)) % 10 == 0).astype(int)
+    log_proba = np.log(np.full((1000, 2), 0.5))
+    log_proba[500:] = np.log([0.4, 0.6])  # as labels, these would balance the classes
+    targets = SoftTargets.from_alpha(np.arange(2), y, log_proba, 1.0)
+    student = booster("catboost", 200, learning_rate=0.3, auto_class_weights="Balanced")
+    unlabeled = X + 100
+    proba = teach(student, X, targets, unlabeled).predict_proba(np.r_[X[:9], unlabeled[:9]])
+    expected = np.repeat([0.9, 0.6 * 9 / (0.6 * 9 + 0.4)], 9)
+    np.testing.assert_allclose(proba[:, 1], expected, atol=5e-3)
 
 
 # -- the student is the user's own estimator ------------------------------------------------
+
+
+def margins_of(library, student, X):
+    """Return the student's own margins."""
+    raw = {
+        "lightgbm": {"raw_score": True},
+        "xgboost": {"output_margin": True},
+        "catboost": {"prediction_type": "RawFormulaVal"},
+    }
+    return student.predict(X, **raw[library])
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -280,10 +493,17 @@ def test_the_student_is_a_genuine_model_of_its_library(library, n_classes, tempe
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(model.classes_, np.unique(labels))
     np.testing.assert_array_equal(model.predict(X), model.classes_[proba.argmax(axis=1)])
-    np.testing.assert_array_equal(student.predict_proba(X), proba)
-    known = np.arange(n_classes) if library == "xgboost" else model.classes_
-    np.testing.assert_array_equal(student.classes_, known)
-    np.testing.assert_array_equal(np.ravel(student.predict(X)), known[proba.argmax(axis=1)])
+    own = student.predict_proba(X)
+    if library == "catboost":
+        # What it learned: tempered, and with several classes for each by itself.
+        answers = (own / own.sum(axis=1, keepdims=True)) ** model.decoder_.power
+        expected = answers / answers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(proba, expected, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(own, proba)
+        known = np.arange(n_classes) if library == "xgboost" else model.classes_
+        np.testing.assert_array_equal(student.classes_, known)
+        np.testing.assert_array_equal(np.ravel(student.predict(X)), known[proba.argmax(axis=1)])
     assert len(student.feature_importances_) == X.shape[1]
     assert model.n_features_in_ == X.shape[1]
     margins = model.decision_function(X)
@@ -296,13 +516,14 @@ def test_the_student_is_a_genuine_model_of_its_library(library, n_classes, tempe
     # It travels without this package.
     text = pickle.dumps(student)
     assert b"sklearn_distill" not in text
-    np.testing.assert_array_equal(pickle.loads(text).predict_proba(X), proba)
+    np.testing.assert_array_equal(pickle.loads(text).predict_proba(X), own)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), proba)
-    np.testing.assert_allclose(read_file(library, student, tmp_path, X), proba, atol=1e-6)
-    # A refit by its own fit is a native one.
-    again = clone(student).fit(X, y)
-    native = booster(library).fit(X, y)
-    np.testing.assert_array_equal(again.predict_proba(X), native.predict_proba(X))
+    np.testing.assert_allclose(read_file(library, student, tmp_path, X), own, atol=1e-6)
+    # A refit by its own fit is a native one; CatBoost's says that it is made for soft targets.
+    if library != "catboost":
+        again = clone(student).fit(X, y)
+        native = booster(library).fit(X, y)
+        np.testing.assert_array_equal(again.predict_proba(X), native.predict_proba(X))
 
 
 def read_file(library, student, folder, X):
@@ -328,7 +549,7 @@ def read_file(library, student, folder, X):
 def test_contributions_of_features_add_up_to_the_margins(library, n_classes):
     X, y = make_data(n_classes)
     model = distil(booster(library), X, y, soft_teacher(X, y), 2, 0.5)
-    margins = model.decision_function(X[:20])
+    margins = margins_of(library, model.student_, X[:20])
     if library == "lightgbm":
         shap = model.student_.predict(X[:20], pred_contrib=True)
         shap = shap.reshape(20, -1, X.shape[1] + 1)
@@ -349,7 +570,7 @@ def test_shap_explains_the_student(library, n_classes):
     model = distil(booster(library), X, y, soft_teacher(X, y), 2, 0.5)
     explained = shap.TreeExplainer(model.student_)(X[:20], check_additivity=False)
     total = explained.values.sum(axis=1) + explained.base_values
-    np.testing.assert_allclose(total, model.decision_function(X[:20]), atol=1e-4)
+    np.testing.assert_allclose(total, margins_of(library, model.student_, X[:20]), atol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -367,8 +588,13 @@ def test_onnx_runtime_predicts_what_the_student_predicts(
     labels, proba = session.run(None, {session.get_inputs()[0].name: X})
     if isinstance(proba, list):
         proba = np.array([[row[label] for label in range(n_classes)] for row in proba])
-    np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
-    np.testing.assert_array_equal(labels, model.predict(X))
+    np.testing.assert_array_equal(labels, np.searchsorted(model.classes_, model.predict(X)))
+    if library == "catboost" and n_classes > 2:
+        # CatBoost writes the softmax of the margins there, whatever the loss was.
+        margins = margins_of(library, model.student_, X)
+        np.testing.assert_allclose(proba, softmax(margins, axis=1), atol=1e-5)
+    else:
+        np.testing.assert_allclose(proba, model.student_.predict_proba(X), atol=1e-5)
 
 
 def convert(library, student, path):
@@ -390,7 +616,7 @@ def convert(library, student, path):
 
 def test_lightgbm_writes_the_same_model_on_both_ways(monkeypatch):
     # In memory after the last round, or (if training stopped early) in the model's text.
-    model_file = importlib.import_module("sklearn_distill.trainers.boosting._lightgbm_model")
+    model_file = importlib.import_module("sklearn_distill.strategies.boosting._lightgbm_model")
     for n_classes in (2, 3):
         X, y = make_data(n_classes)
         proba = soft_teacher(X, y)
@@ -438,9 +664,15 @@ def test_early_stopping_looks_at_probabilities_and_real_labels(library, n_classe
     model = distil(student, X, y, proba, temperature, 0.3, **fit_params)
     history = metric_history(library, model.student_)
     assert len(history) < 300
-    loss = log_loss(y_val, model.predict_proba(X_val))
+    # What it reports is what the native objective would report of the student by itself, ...
+    q, one_hot = model.student_.predict_proba(X_val), np.eye(n_classes)[y_val]
+    if library == "catboost" and n_classes > 2:
+        loss = -np.log(np.where(one_hot, q, 1 - q)).mean()
+    else:
+        loss = log_loss(y_val, q)
     assert loss == pytest.approx(min(history), rel=1e-4)
-    # What it reports in the end is what the native objective would report of this model.
+    # ... and the model is better than chance.
+    loss = log_loss(y_val, model.predict_proba(X_val))
     assert loss < log_loss(y_val, np.full((200, n_classes), 1 / n_classes))
 
 
@@ -491,7 +723,7 @@ def test_lightgbm_reports_the_metrics_it_would_report_natively(n_classes):
     student = booster("lightgbm", 10)
     native = clone(student).fit(X, y, **fit_params)
     ours = learn_one_hot(student, X, y, 0.5, **fit_params)
-    (theirs,), (got,) = native.evals_result_.values(), ours.evals_result_.values()
+    (theirs,), (got,) = native.evals_result_.values(), ours.student.evals_result_.values()
     assert set(got) == set(theirs)
     for name in theirs:
         np.testing.assert_allclose(got[name], theirs[name], rtol=1e-9, err_msg=name)
@@ -508,25 +740,31 @@ def test_metrics_that_cannot_be_computed_are_refused_by_name():
     settings = {"metric": ["binary_logloss", "auc"]}
     with pytest.raises(ValueError, match="Leave .*auc.* out"):
         distil(booster("lightgbm", **settings), X, y, proba, **fit_params | {"callbacks": [stop]})
-    with pytest.raises(ValueError, match="cannot compute eval_metric='F1'"):
-        distil(booster("catboost", eval_metric="F1"), X, y, proba, temperature=2)
-    with pytest.raises(ValueError, match="Leave custom_metric out"):
-        distil(booster("catboost", custom_metric="F1"), X, y, proba, temperature=2)
+    with pytest.raises(ValueError, match="cannot compute eval_metric='PRAUC'.*'AUC'"):
+        distil(booster("catboost", eval_metric="PRAUC"), X, y, proba, eval_set=(X, y))
+    X_3, y_3 = make_data(3)
+    proba_3, eval_set = soft_teacher(X_3, y_3), (X_3, y_3)
+    for setting in ({"eval_metric": "Accuracy"}, {"custom_metric": "AUC"}):
+        (name,) = setting
+        with pytest.raises(ValueError, match=f"compute {name}='A.*strategy='weighted-labels'"):
+            distil(booster("catboost", **setting), X_3, y_3, proba_3, eval_set=eval_set)
+        # Without an eval_set there is nothing to compute.
+        distil(booster("catboost", 3, **setting), X_3, y_3, proba_3)
     pool = importlib.import_module("catboost").Pool(X, y)
     with pytest.raises(ValueError, match="must be a tuple .*Got Pool instead"):
         distil(booster("catboost"), X, y, proba, eval_set=pool)
 
 
-@pytest.mark.parametrize("name", ["Logloss", "AUC", "Accuracy"])
+@pytest.mark.parametrize("name", ["Logloss", "AUC", "Accuracy", "F1"])
 def test_catboost_reports_metrics_of_labels_at_every_temperature(name):
     X, y = make_data(2)
-    values = {}
+    student = booster("catboost", eval_metric=name, custom_metric="MCC")
+    native = clone(student).fit(X, y, eval_set=(X, y)).evals_result_["validation"]
     for temperature in (1.0, 2.0):
-        student = booster("catboost", eval_metric=name)
-        # Almost all weight on the labels: the same model.
-        model = learn_one_hot(student, X, y, 1e-9, temperature=temperature, eval_set=(X, y))
-        values[temperature] = model.evals_result_["validation"][name]
-    np.testing.assert_allclose(values[1.0], values[2.0], rtol=1e-6)
+        model = learn_one_hot(student, X, y, 0.5, temperature=temperature, eval_set=[(X, y)])
+        got = model.student.evals_result_["validation"]
+        np.testing.assert_allclose(got[name], native[name], rtol=1e-9)
+        np.testing.assert_allclose(got["MCC"], native["MCC"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -536,7 +774,7 @@ def test_monotone_constraints_hold(library):
     constraints = constraints.get(library, [1, 0, 0, 0, 0, 0, 0, 0])
     student = booster(library, monotone_constraints=constraints)
     model = distil(student, X, y, soft_teacher(X, y), temperature=3)
-    assert model.trainer_.name == "soft-boosting"
+    assert model.strategy_.name == "soft-boosting"
     rows = np.tile(X[0], (50, 1))
     rows[:, 0] = np.linspace(-4, 4, 50)
     assert (np.diff(model.predict_proba(rows)[:, 1]) >= -1e-7).all()
@@ -553,7 +791,7 @@ def test_missing_values_reach_the_library(library, n_classes, temperature):
     proba = 0.1 / n_classes + 0.9 * np.eye(n_classes)[y]
     for student in (booster(library), make_pipeline(StandardScaler(), booster(library))):
         model = distil(student, X, y, proba, temperature)
-        assert model.trainer_.name == "soft-boosting"
+        assert model.strategy_.name == "soft-boosting"
         assert np.mean((model.predict(X) == n_classes - 1) == np.isnan(X[:, 1])) > 0.98
 
 
@@ -671,7 +909,7 @@ def test_a_pipeline_ends_in_a_booster(library):
     X, y = make_data(2)
     student = make_pipeline(StandardScaler(), booster(library))
     model = DistillationClassifier(GaussianNB(), student, cv=2).fit(X, y, X_unlabeled=X[:50])
-    assert model.trainer_.name == "soft-boosting"
+    assert model.strategy_.name == "soft-boosting"
     assert model.student_[0].n_samples_seen_ == len(X)
     assert model.decision_function(X).shape == (len(X),)
     assert model.score(X, y) > 0.7
@@ -750,7 +988,7 @@ def test_what_the_loss_cannot_keep_is_taught_with_weighted_labels(library, setti
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # LightGBM's about its own aliases
         proba = model.set_params(strategy="auto").fit(X, y).predict_proba(X)
-    assert model.trainer_.name == "weighted-labels"
+    assert model.strategy_.name == "weighted-labels"
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
 
 
@@ -777,11 +1015,11 @@ def test_a_failed_fit_leaves_the_users_settings_as_they_were(library):
     X, y = make_data(2)
     student = booster(library)
     before = student.get_params()
-    targets = SoftTargets(np.arange(2), y, np.log(soft_teacher(X, y)), 0.5, 2.0)
+    targets = SoftTargets.from_alpha(np.arange(2), y, np.log(soft_teacher(X, y)), 0.5, 2.0)
     with pytest.raises(TypeError, match="no_such_parameter"):
-        SoftBoosting().fit(student, X, y, None, targets, {"no_such_parameter": 1})
+        teach(student, X, targets, no_such_parameter=1)
     assert student.get_params() == before
-    SoftBoosting().fit(student, X, y, None, targets, {})
+    teach(student, X, targets)
     assert student.get_params() == before
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import log_softmax, softmax
 
+from sklearn_distill.decoding import fit_power
 from sklearn_distill.targets import SoftTargets, temper, untemper
-from sklearn_distill.teachers import PROBABILITY_FLOOR, log_of_proba
 
 LOGITS = arrays(
     np.float64,
@@ -19,7 +19,7 @@ TEMPERATURES = st.floats(0.25, 20)
 
 
 def targets(proba, labels, *, alpha=0.5, temperature=1.0, sample_weight=None):
-    return SoftTargets(
+    return SoftTargets.from_alpha(
         np.arange(proba.shape[1]), labels, np.log(proba), alpha, temperature, sample_weight
     )
 
@@ -74,42 +74,111 @@ def test_rows_without_labels_are_the_teachers_alone():
     np.testing.assert_allclose(blended, [[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
 
 
-@given(LOGITS, TEMPERATURES, st.floats(0.1, 1))
-def test_tempered_logits_are_the_logits_of_the_tempered_targets(logits, temperature, alpha):
-    proba = softmax(logits, axis=1)
-    record = targets(proba, proba.argmax(axis=1), alpha=alpha, temperature=temperature)
-    np.testing.assert_allclose(
-        log_softmax(record.tempered_logits(), axis=1), np.log(record.tempered()), atol=1e-9
-    )
-    np.testing.assert_allclose(record.tempered_logits().mean(axis=1), 0, atol=1e-9)
-
-
 def test_the_record_does_not_change_its_ingredients():
     proba = np.array([[0.2, 0.8], [0.6, 0.4]])
     record = targets(proba, np.array([0, 1]), temperature=3.0)
     before = record.log_proba.copy()
-    record.blended(), record.tempered(), record.tempered_logits()
+    record.blended(), record.tempered(), record.log_blended(1e-3), record.mass()
+    record.with_class_weight([1, 3])
     np.testing.assert_array_equal(record.log_proba, before)
+
+
+def test_the_blend_is_exact_where_probabilities_underflow():
+    log_proba = np.array([[0.0, -2000.0, -2400.0]])
+    record = SoftTargets.from_alpha(np.arange(3), np.array([0]), log_proba, 1.0, 1000.0)
+    expected = softmax([[0.0, -2.0, -2.4]], axis=1)
+    np.testing.assert_allclose(record.tempered(), expected, rtol=1e-12)
+
+
+def test_without_a_teacher_the_blend_is_the_labels():
+    record = SoftTargets.from_alpha(np.arange(3), np.array([2, 0]), None, 0.0, 4.0)
+    np.testing.assert_array_equal(record.blended(), np.eye(3)[[2, 0]])
+    np.testing.assert_array_equal(record.tempered(), np.eye(3)[[2, 0]])
 
 
 def test_rows_without_labels_weigh_as_much_as_the_mean_row():
     proba = np.full((4, 2), 0.5)
     record = targets(proba, np.array([0, 1]), sample_weight=np.array([1.0, 3.0]))
-    np.testing.assert_array_equal(record.row_weight(), [1, 3, 2, 2])
-    equal = targets(proba, np.array([0, 1]), sample_weight=np.array([2.0, 2.0]))
-    assert equal.row_weight() is None
+    np.testing.assert_array_equal(record.row_weight, [1, 3, 2, 2])
+    np.testing.assert_array_equal(record.row_alpha, [0.5, 0.5, 1, 1])
+    assert (targets(proba, np.array([0, 1])).row_weight == 1).all()
 
 
-def test_the_floor_makes_zeros_finite_and_keeps_the_rest():
-    log_proba = log_of_proba(np.array([[0.0, 1.0], [0.3, 0.7]]))
-    np.testing.assert_allclose(np.exp(log_proba).sum(axis=1), 1)
-    assert np.exp(log_proba[0, 0]) == pytest.approx(PROBABILITY_FLOOR, rel=1e-3)
-    np.testing.assert_allclose(np.exp(log_proba[1]), [0.3, 0.7])
+@given(LOGITS, st.floats(0, 1), st.integers(0, 3))
+def test_class_weights_are_a_blend_with_other_ingredients(logits, alpha, n_unlabeled):
+    proba = softmax(logits, axis=1)
+    n_labeled = max(len(proba) - n_unlabeled, 1)
+    labels = proba.argmin(axis=1)[:n_labeled]
+    c = 0.25 + np.arange(proba.shape[1])
+    weight = 1.0 + np.arange(n_labeled)
+    record = targets(proba, labels, alpha=alpha, sample_weight=weight)
+    weighted = record.with_class_weight(c)
+    expected = c * record.blended()
+    total = expected.sum(axis=1)
+    np.testing.assert_allclose(weighted.blended(), expected / total[:, None], atol=1e-12)
+    np.testing.assert_allclose(weighted.row_weight, record.row_weight * total, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(weighted.log_proba).sum(axis=1), 1, rtol=1e-12)
+    # Hinton's loss in particular is the weighted one: labels c_y, teacher sum(c p).
+    of_label = weighted.row_weight[:n_labeled] * (1 - weighted.row_alpha[:n_labeled])
+    np.testing.assert_allclose(of_label, weight * (1 - alpha) * c[labels], atol=1e-9)
+    np.testing.assert_allclose(
+        (weighted.row_weight * weighted.row_alpha)[:n_labeled],
+        weight * alpha * (proba @ c)[:n_labeled],
+        atol=1e-9,
+    )
 
 
-def test_a_floored_zero_does_not_jump_into_the_blend():
-    # The floor belongs to the teacher: its share of the blend vanishes with alpha.
-    log_proba = log_of_proba(np.array([[0.0, 1.0]]))
-    for alpha in (1e-3, 1e-6):
-        record = SoftTargets(np.arange(2), np.array([1]), log_proba, alpha, 1.0)
-        assert record.blended()[0, 0] == pytest.approx(alpha * PROBABILITY_FLOOR, rel=1e-3)
+def test_class_weights_may_be_zero():
+    proba = np.array([[1.0 - 1e-12, 1e-12], [0.5, 0.5]])
+    record = targets(proba, np.array([0, 1]), alpha=0.5).with_class_weight([0, 2])
+    np.testing.assert_allclose(record.blended()[1], [0, 1], atol=1e-12)
+    assert np.isfinite(record.row_weight).all()
+    hard = SoftTargets.from_alpha(np.arange(2), np.array([0, 1]), None, 0.0)
+    np.testing.assert_array_equal(hard.with_class_weight([0, 2]).row_weight, [0, 2])
+
+
+@given(LOGITS, st.floats(0.05, 0.95), st.floats(1e-6, 0.1))
+def test_the_floor_of_labels_has_their_share(logits, alpha, floor):
+    proba = softmax(logits, axis=1)
+    record = targets(proba, proba.argmax(axis=1), alpha=alpha)
+    log_m, least = record.log_blended(floor), (1 - alpha) * floor / proba.shape[1]
+    np.testing.assert_allclose(np.exp(log_m), np.maximum(record.blended(), least), rtol=1e-9)
+    alone = targets(proba, proba.argmax(axis=1), alpha=1)
+    np.testing.assert_array_equal(alone.log_blended(floor), alone.log_blended())
+
+
+# -- the power that undoes tempering -------------------------------------------------------------
+
+
+@given(LOGITS, st.floats(1, 16))
+def test_the_power_of_a_student_that_follows_is_the_temperature(logits, temperature):
+    m = softmax(logits, axis=1)
+    log_q = log_softmax(logits / temperature, axis=1)
+    power = fit_power(
+        log_q, m, np.ones(len(m)), bounds=(1.0, temperature), prefer=float(temperature)
+    )
+    got = softmax(power * log_q, axis=1)
+    np.testing.assert_allclose(got, m, atol=1e-6)
+
+
+def test_the_power_of_a_student_of_hard_labels_is_one():
+    y = np.random.RandomState(0).uniform(size=(4000, 1)) < 0.8
+    m = np.column_stack([~y, y]).astype(float)
+    log_q = np.log(np.tile(m.mean(axis=0), (len(m), 1)))
+    assert fit_power(log_q, m, np.ones(len(m)), bounds=(1.0, 4.0), prefer=4.0) == pytest.approx(1)
+
+
+def test_the_power_is_where_the_loss_is_least():
+    rng = np.random.RandomState(0)
+    m = softmax(3 * rng.standard_normal((300, 3)), axis=1)
+    log_q = log_softmax(rng.standard_normal((300, 3)) + np.log(m) / 3, axis=1)
+    weight = rng.uniform(size=300)
+
+    def loss(t):
+        return -weight @ (m * log_softmax(t * log_q, axis=1)).sum(axis=1)
+
+    grid = np.linspace(1, 8, 7001)
+    best = grid[np.argmin([loss(t) for t in grid])]
+    assert fit_power(log_q, m, weight, bounds=(1.0, 8.0), prefer=8.0) == pytest.approx(
+        best, abs=2e-3
+    )

@@ -18,6 +18,7 @@ tensor([[-0.5192,  0.2100,  0.3092]])
 """
 
 from math import log
+from numbers import Real
 
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
@@ -164,7 +165,7 @@ def hinton(
     """Return the whole objective; see :func:`sklearn_distill.losses.reference.hinton`.
 
     With ``alpha=0`` and a label for every row this is
-    :func:`torch.nn.functional.cross_entropy`, to the last bit.
+    :func:`torch.nn.functional.cross_entropy`, to the last bit, and the teacher may be None.
     """
 
     def soft(weight):
@@ -177,18 +178,19 @@ def hinton(
         )
 
     unlabeled = labels < 0
-    if not unlabeled.any():
+    if isinstance(alpha, Real) and not unlabeled.any():
         if alpha == 1:
             return soft(sample_weight)
         hard = _cross_entropy_mean(student_logits, labels, sample_weight)
         return hard if alpha == 0 else (1 - alpha) * hard + alpha * soft(sample_weight)
     z = _at_least_single(student_logits)
     w = torch.ones_like(z[:, 0]) if sample_weight is None else sample_weight.to(z.dtype)
-    # Weights carry the difference between rows, so that any loss can be used.
-    soft_weight = torch.where(unlabeled, w, w * alpha)
-    share = soft_weight.sum() / w.sum().clamp_min(torch.finfo(w.dtype).tiny)
-    hard = _mean(cross_entropy_rows(z, labels), w)
-    return (1 - alpha) * hard + share * soft(soft_weight)
+    alpha = torch.as_tensor(alpha, dtype=z.dtype, device=z.device)
+    alpha = torch.where(unlabeled, torch.ones_like(w), alpha)
+    # A loss knows no alpha, and some losses are no sums over rows. But all know weights: so alpha
+    # goes into the weights, and what their mean divides by is multiplied back.
+    share = _mean(alpha, w)
+    return _mean((1 - alpha) * cross_entropy_rows(z, labels), w) + share * soft(w * alpha)
 
 
 def cross_entropy_rows(logits, labels):
@@ -222,9 +224,18 @@ def _tempered(student_logits, teacher_log_proba, temperature):
 def _mean(rows, sample_weight):
     if sample_weight is None:
         return rows.mean()
-    w = sample_weight.to(rows.dtype)
-    # A batch of zero weights is worth 0, not NaN.
-    return (w * rows).sum() / w.sum().clamp_min(torch.finfo(rows.dtype).tiny)
+    return (_shares(sample_weight.to(rows.dtype)) * rows).sum()
+
+
+def _shares(weight):
+    """Return weights divided by their sum, where a batch of zero weights stays one.
+
+    Such a batch is worth 0, and so is its gradient. Dividing the sum of a loss by the smallest
+    number instead would overflow on the way back (T² over it), and infinity times 0 is NaN. The
+    weights come first for the same reason: they may be tiny themselves.
+    """
+    total = weight.sum()
+    return weight / torch.where(total > 0, total, 1)
 
 
 def _divergence(log_p, log_q):
@@ -255,7 +266,7 @@ def _z_scores(logits):
 def _lack_of_correlation(student, teacher, weight=None):
     """Return 1 minus Pearson's correlation along the last axis; 0 if the teacher is constant."""
     weight = torch.ones_like(student[0]) if weight is None else weight.to(student.dtype)
-    weight = weight / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+    weight = _shares(weight)
     (student, _), (teacher, constant) = (_standardized(v, weight) for v in (student, teacher))
     return (1 - (student * teacher) @ weight).masked_fill(constant, 0)
 

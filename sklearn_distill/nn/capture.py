@@ -1,7 +1,9 @@
-"""Reading the layers of a module while it runs, without rewriting it."""
+"""Reading the layers of a module while it runs, without rewriting or disturbing it."""
 
 from contextlib import contextmanager
 from difflib import get_close_matches
+from threading import Lock, RLock
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -135,21 +137,36 @@ def check_device(device):
         ) from error
 
 
+#: One lock for each module, dropped together with it.
+_LOCKS = WeakKeyDictionary()
+_GUARD = Lock()
+
+
 @contextmanager
 def undisturbed(module, device=None):
-    """Put a module into evaluation mode on a device; put mode and device back afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    first = next(module.parameters(), None)
-    home = "cpu" if first is None else first.device
-    device = home if device is None else device
-    if str(device) != str(home):
-        check_device(device)
-        module.to(device)
-    module.eval()
-    try:
-        yield device
-    finally:
-        if str(device) != str(home):
-            module.to(home)
-        for part, mode in modes:
-            part.training = mode
+    """Have a module for oneself, in evaluation mode and on a device; put both back afterwards.
+
+    Mode and device belong to the module, not to the call. Two threads in here at once would each
+    save what the other has set: one would label with dropout, and neither could put back what the
+    user had. So they take turns; the lock lets the same thread in again.
+    """
+    with _GUARD:
+        lock = _LOCKS.setdefault(module, RLock())
+    with lock:
+        modes = [(part, part.training) for part in module.modules()]
+        first = next(module.parameters(), None)
+        home = "cpu" if first is None else first.device
+        device = home if device is None else device
+        moves = str(device) != str(home)
+        if moves:
+            check_device(device)
+        try:
+            if moves:
+                module.to(device)
+            module.eval()
+            yield device
+        finally:
+            if moves:
+                module.to(home)
+            for part, mode in modes:
+                part.training = mode

@@ -5,37 +5,39 @@ are the loader, which takes several times as long as a small network, and the lo
 step. When training is over the net is of its own class again.
 """
 
+import warnings
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import torch
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.dataset import Dataset, ValidSplit
+from skorch.dataset import Dataset
+from torch.utils.data import DataLoader, Subset
 
 from sklearn_distill.nn.batches import (
     InMemoryBatches,
     InMemoryRows,
-    as_tensors,
-    predict_in_slices,
+    call,
+    inputs_for,
+    n_batches,
     slice_tensors,
 )
-from sklearn_distill.nn.capture import check_device
-from sklearn_distill.nn.outputs import recognise
-from sklearn_distill.utils.kinds import is_module
+from sklearn_distill.nn.capture import undisturbed
+from sklearn_distill.nn.outputs import KINDS, criterion_of, is_single, recognise, tensor_of
 
 #: Steps that a bare module takes unless told otherwise, within these numbers of epochs.
 STEPS = 5000
 EPOCHS = (30, 200)
 
-#: What validates a bare module, by the kind of its output. Training has its own objective.
-_CRITERIA = {
-    "logits": (NeuralNetClassifier, torch.nn.CrossEntropyLoss),
-    "log-proba": (NeuralNetClassifier, torch.nn.CrossEntropyLoss),
-    "proba": (NeuralNetClassifier, torch.nn.NLLLoss),
-    "binary-logits": (NeuralNetBinaryClassifier, torch.nn.BCEWithLogitsLoss),
-    "binary-proba": (NeuralNetBinaryClassifier, torch.nn.BCELoss),
-}
+#: AdamW divides by a gradient's size plus this. Its default, 1e-8, is 0 in half precision.
+HALF_EPS = 1e-4
+
+#: Parts of a skorch net that have no say in training here.
+_REPLACED = ("get_dataset", "get_split_datasets", "get_iterator", "get_loss", "train_step_single")
+
+_RANDOM = RLock()
 
 
 class InMemoryMixin:
@@ -43,27 +45,27 @@ class InMemoryMixin:
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Split as the user's ``train_split`` does; rows without a label are for training."""
-        labels = self.lesson_.labels
+        # Only now is there a module, and only it knows its precision.
+        X = inputs_for(self.module_, X, self.device)
+        labels, n_labeled = self.objective_.labels, self.objective_.n_labeled
         if isinstance(self, NeuralNetBinaryClassifier):
             labels = labels.float()  # what its criteria compare with
-        n_labeled = self.lesson_.n_labeled
         rows = torch.arange(len(labels))
-        valid = self._validation_rows(labels[:n_labeled].cpu().numpy())
+        valid = self._validation_rows(labels[:n_labeled].cpu().numpy(), fit_params)
         if valid is None:
             return InMemoryRows(X, labels), None
         keep = torch.ones(len(labels), dtype=torch.bool)
         keep[valid] = False
-        device = labels.device
         return (
-            InMemoryRows(X, labels, rows[keep].to(device)),
-            InMemoryRows(X, labels, torch.as_tensor(valid).to(device)),
+            InMemoryRows(X, labels, rows[keep].to(labels.device)),
+            InMemoryRows(X, labels, torch.as_tensor(valid).to(labels.device)),
         )
 
-    def _validation_rows(self, labels):
+    def _validation_rows(self, labels, fit_params):
         if not self.train_split:
             return None
         stand_in = Dataset(np.zeros((len(labels), 1), dtype=np.float32), labels)
-        _, valid = self.train_split(stand_in, labels)
+        _, valid = self.train_split(stand_in, labels, **fit_params)
         if not hasattr(valid, "indices"):
             raise TypeError(
                 "train_split must return subsets of the rows that it was given, such as "
@@ -79,29 +81,42 @@ class InMemoryMixin:
         params = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
         known = {"batch_size", "shuffle", "drop_last"}
         params = {key: value for key, value in params.items() if key in known}
-        return InMemoryBatches(dataset, generator=self.lesson_.generator, **params)
+        return InMemoryBatches(dataset, generator=self.objective_.generator, **params)
 
     def check_data(self, X, y=None):
         """Trust the data: they were checked, and the classes are known."""
-        self.classes_inferred_ = np.arange(self.lesson_.n_classes)
+        self.classes_inferred_ = np.arange(self.objective_.n_classes)
 
     def infer(self, x, **fit_params):
-        """Return single precision of a module that computes in half: NumPy has no bfloat16."""
-        output = super().infer(x, **fit_params)
-        half = isinstance(output, torch.Tensor) and output.dtype in (torch.float16, torch.bfloat16)
+        """Return logits alone, and in single precision: NumPy has no bfloat16."""
+        if super().infer.__func__ is NeuralNetBinaryClassifier.infer:
+            # It asks for the shape of whatever the module returns, before we can find the logits.
+            output = tensor_of(NeuralNet.infer(self, x, **fit_params))
+            output = output.reshape(-1) if is_single(output) else output
+        else:
+            output = tensor_of(super().infer(x, **fit_params))
+        half = output.dtype in (torch.float16, torch.bfloat16)
         return output.float() if half else output
 
     def train_step_single(self, batch, **fit_params):
-        """Let the lesson say what the loss is."""
+        """Let the objective say what the loss is."""
         self._set_training(True)
-        loss, output = self.lesson_.loss(self, batch)
+        loss, output = self.objective_.loss(self, batch, fit_params)
         loss.backward()
-        self.lesson_.after_backward()
+        self.objective_.after_backward()
         return {"loss": loss, "y_pred": output}
 
+    def validation_step(self, batch, **fit_params):
+        """Stop if the loss is no number; count weights that no criterion knows."""
+        step = super().validation_step(batch, **fit_params)
+        if self.objective_.valid_weight is not None:
+            step["loss"] = self.objective_.validation_loss(step["y_pred"], batch)
+        self.objective_.check_finite(self, step["loss"], batch[0], "validation")
+        return step
 
-def train_in_memory(net, X, lesson):
-    """Train a skorch net on a lesson, in place, and return it.
+
+def train_in_memory(net, X, objective, fit_params=None):
+    """Train a skorch net on an objective, in place, and return it.
 
     Parameters
     ----------
@@ -109,28 +124,34 @@ def train_in_memory(net, X, lesson):
         Not yet initialised, or to be initialised anew.
     X : rows
         Converted to tensors on the net's device.
-    lesson : Lesson
+    objective : Objective
         What is to be learned.
+    fit_params : dict, default=None
+        For the module's ``forward`` and the net's ``train_split``.
     """
     own_class = type(net)
-    X = as_tensors(X, device=net.device)
+    # The steps of the user's net stay overridable, so that the net must stay what it is: for the
+    # time of the training its class gets ours in front. The objective is set without skorch's
+    # bookkeeping, which would take it for a parameter or a module.
     net.__class__ = type(own_class.__name__, (InMemoryMixin, own_class), {})
-    # Set without skorch's bookkeeping, which would take it for a parameter or a module.
-    vars(net)["lesson_"] = lesson
+    vars(net)["objective_"] = objective
     try:
-        net.fit(X, lesson.labels)
+        net.fit(X, objective.labels, **(fit_params or {}))
     finally:
-        del vars(net)["lesson_"]
+        del vars(net)["objective_"]
         net.__class__ = own_class
     return net
 
 
 @contextmanager
 def seeded(seed):
-    """Seed torch and NumPy for a block and put both generators back afterwards."""
-    numpy_state = np.random.get_state()  # noqa: NPY002 (skorch and modules draw from it)
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=list(devices)):
+    """Seed torch and NumPy for a block and put both generators back afterwards.
+
+    Modules and skorch draw from generators that belong to the process. Threads take turns: two
+    networks trained at once would draw from each other's numbers, and neither be reproducible.
+    """
+    with _RANDOM, torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        numpy_state = np.random.get_state()  # noqa: NPY002 (skorch and modules draw from it)
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         try:
@@ -139,67 +160,150 @@ def seeded(seed):
             np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def as_net(student, X, n_samples, settings):
-    """Return a skorch net: the student itself, or a bare module with sensible settings.
+def as_net(
+    module,
+    X,
+    labels,
+    n_rows,
+    *,
+    device="cpu",
+    seed=0,
+    max_epochs=None,
+    lr=3e-3,
+    weight_decay=1e-3,
+    batch_size=None,
+    validation_fraction=0.1,
+    patience=None,
+    verbose=0,
+):
+    """Return a skorch net of a bare module, with sensible settings.
 
     Parameters
     ----------
-    student : module, class of one, or skorch.NeuralNet
-    X : rows
-        A first one is passed through a module to see its outputs.
-    n_samples : int
-        Rows that it will be trained on.
-    settings : GradientTraining
+    module : nn.Module
+        On its device.
+    X : Tensor, or dict or tuple of tensors
+        The first two are passed through the module to see its outputs.
+    labels : ndarray of int, shape (n_labeled,)
+        Of these some are for validation.
+    n_rows : int
+        Number of rows to train and validate on.
+    device : str or torch.device, default="cpu"
+    seed : int, default=0
+        Of the validation split.
+    max_epochs, lr, weight_decay, batch_size, validation_fraction, patience, verbose : see \
+:class:`~sklearn_distill.GradientTraining`
     """
-    if not is_module(student):
-        return student
-    check_device(settings.device)
-    module = student() if isinstance(student, type) else student
-    module = module.to(settings.device)
-    kind = recognise(module)
-    single = _n_outputs(module, X, settings.device) == 1
-    batch_size = settings.batch_size or 2 ** int(np.clip(np.log2(n_samples / 32), 4, 8))
-    per_epoch = -(-n_samples // batch_size)
-    max_epochs = settings.max_epochs or int(np.clip(STEPS / per_epoch, *EPOCHS))
-    # One more than needed: the schedule steps after every batch, and complains after its last.
-    n_steps = max_epochs * per_epoch + 1
-    callbacks = [
-        (
-            "schedule",
-            LRScheduler(
-                policy=torch.optim.lr_scheduler.OneCycleLR,
-                max_lr=settings.lr,
-                total_steps=n_steps,
-                step_every="batch",
-            ),
-        )
-    ]
-    train_split = None
-    if settings.validation_fraction:
-        train_split = ValidSplit(settings.validation_fraction, stratified=True, random_state=0)
+    batch_size = batch_size or 2 ** int(np.clip(np.log2(n_rows / 32), 4, 8))
+    train_split = HoldOut(validation_fraction, seed) if validation_fraction else None
+    n_valid = len(train_split.rows(labels)) if train_split else 0
+    per_epoch = n_batches(n_rows - n_valid, batch_size)
+    max_epochs = max_epochs or int(np.clip(STEPS / per_epoch, *EPOCHS))
+    schedule = LRScheduler(
+        policy=torch.optim.lr_scheduler.OneCycleLR,
+        max_lr=lr,
+        # One more than needed: it steps after every batch, and complains after its last.
+        total_steps=max_epochs * per_epoch + 1,
+        step_every="batch",
+    )
+    callbacks = [("schedule", schedule)]
+    if n_valid:
         stopping = EarlyStopping(
             monitor="valid_loss",
-            patience=settings.patience or -(-max_epochs // 3),
+            patience=patience or -(-max_epochs // 3),
             load_best=True,
             sink=_nowhere,
         )
         callbacks.append(("early_stopping", stopping))
-    if settings.verbose:
+    if verbose:
         callbacks.append(("progress", EpochBar()))
-    net_class, criterion = _CRITERIA["binary-" + kind if single and kind == "logits" else kind]
-    return net_class(
+    kind = recognise(module)
+    if kind == "logits" and is_single(_outputs(module, X)):
+        kind = "binary-logit"
+    half = any(p.dtype == torch.float16 for p in module.parameters())
+    return (NeuralNetBinaryClassifier if kind.startswith("binary") else NeuralNetClassifier)(
         module,
-        criterion=criterion,
+        criterion=KINDS[kind],
         optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=settings.weight_decay,
-        lr=settings.lr,
+        optimizer__weight_decay=weight_decay,
+        optimizer__eps=HALF_EPS if half else 1e-8,
+        lr=lr,
         max_epochs=max_epochs,
         batch_size=batch_size,
-        train_split=train_split,
+        train_split=train_split if n_valid else None,
         callbacks=callbacks,
-        device=settings.device,
+        device=device,
         verbose=0,
     )
+
+
+def forget_training(net):
+    """Drop what a net of :func:`as_net` needs for training only, in place.
+
+    The optimiser's moments take twice the bytes of the weights, and the callbacks would have to be
+    imported wherever the net is loaded.
+    """
+    net.optimizer_.state.clear()
+    net.callbacks, net.callbacks_, net.train_split = None, [], None
+
+
+def warn_of_unused_parts(net):
+    """Warn once, naming all that the user made different in a skorch net and that is not used."""
+    unused = [
+        f"{name}()"
+        for name in _REPLACED
+        if getattr(type(net), name).__module__ not in ("skorch.net", "skorch.classifier")
+    ]
+    for name in ("iterator_train", "iterator_valid"):
+        if getattr(net, name) is not DataLoader:
+            unused.append(name)
+        settings = net.get_params_for(name)
+        odd = ("sampler", "batch_sampler", "collate_fn")
+        unused += [f"{name}__{key}" for key in odd if settings.get(key) is not None]
+    if criterion_of(net) not in KINDS.values():
+        unused.append(f"criterion={criterion_of(net).__name__}")
+    known = {"weight", "pos_weight"}  # they count: as weights of the targets
+    unused += [f"criterion__{key}" for key in net.get_params_for("criterion") if key not in known]
+    if unused:
+        warnings.warn(
+            f"The student {type(net).__name__} is trained on batches in memory and on the loss of "
+            f"its strategy. Not used in training are its {', '.join(unused)}.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+class HoldOut:
+    """A validation split that leaves rows of every class in training.
+
+    Parameters
+    ----------
+    fraction : float
+        Of the rows, at most.
+    seed : int
+    """
+
+    def __init__(self, fraction, seed):
+        self.fraction = fraction
+        self.seed = seed
+
+    def rows(self, labels):
+        """Return the positions that are held out, (n_valid,); maybe none."""
+        rng = np.random.RandomState(self.seed)
+        labels = np.asarray(labels, dtype=np.int64)
+        rows = rng.permutation(len(labels))
+        rows = rows[np.argsort(labels[rows], kind="stable")]
+        # Sorted by class, every tenth row from a random start on (for a fraction of .1): that is a
+        # stratified draw which works with any number of rows and classes.
+        n_valid = int(self.fraction * len(labels))
+        valid = rows[((rng.uniform() + np.arange(n_valid)) / self.fraction).astype(int)]
+        gone = np.bincount(labels[valid], minlength=labels.max() + 1) == np.bincount(labels)
+        return valid[~gone[labels[valid]]]
+
+    def __call__(self, dataset, y=None):
+        """Return the two subsets, as skorch wants them."""
+        valid = self.rows(y)
+        return Subset(dataset, np.setdiff1d(np.arange(len(y)), valid)), Subset(dataset, valid)
 
 
 class EpochBar(Callback):
@@ -228,14 +332,8 @@ def _nowhere(text):
     """Print nothing."""
 
 
-def _n_outputs(module, X, device):
-    """Return the number of output columns, from one row in evaluation mode."""
-    few = slice_tensors(as_tensors(X, device=device), slice(0, 1))
-    training = module.training
-    module.eval()
-    with torch.no_grad():
-        output = next(predict_in_slices(module, few, 1))
-    module.train(training)
-    if not isinstance(output, torch.Tensor):
-        return None  # refused, in words, when the first loss is due
-    return output.shape[-1] if output.ndim > 1 else 1
+def _outputs(module, X):
+    """Return the outputs for two rows in evaluation mode; lazy layers then have their weights."""
+    with undisturbed(module), torch.no_grad():
+        output = call(module, slice_tensors(X, slice(0, 2)))
+    return tensor_of(output, who=f"The student {type(module).__name__}")

@@ -2,27 +2,21 @@
 
 from sklearn_distill.teachers._boosters import BoosterTeacher
 from sklearn_distill.teachers._layers import innermost, read_layer
-from sklearn_distill.teachers._reading import (
-    PROBABILITY_FLOOR,
-    align_columns,
-    as_classifier,
+from sklearn_distill.teachers._reader import (
+    TeacherReader,
     is_fitted,
-    log_of_proba,
-    read_log_proba,
-    refuse_missing_classes,
+    read_output,
+    warn_how_it_is_read,
 )
 from sklearn_distill.teachers._torch import TorchTeacher
 
 __all__ = [
-    "PROBABILITY_FLOOR",
     "BoosterTeacher",
+    "TeacherReader",
     "TorchTeacher",
-    "align_columns",
-    "as_classifier",
     "innermost",
     "is_fitted",
-    "log_of_proba",
     "read_layer",
-    "read_log_proba",
-    "refuse_missing_classes",
+    "read_output",
+    "warn_how_it_is_read",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from sklearn_distill.utils.kinds import name_of
+from sklearn_distill.utils.dispatch import booster_of, name_of
 
 #: Objectives by what turns margins into log-probabilities.
 _SIGMOID = {"binary:logistic", "binary:logitraw", "reg:logistic"}  # XGBoost
@@ -197,6 +197,31 @@ def _log_proba(margins, objective, who):
         "BoosterTeacher(booster, output='logits') if their softmax (or sigmoid) is a probability, "
         "output='proba' if its predictions are."
     )
+
+
+def log_proba_of_wrapper(teacher, X):
+    """Return log-probabilities of a fitted XGBClassifier or LGBMClassifier from its margins.
+
+    Its own ``predict_proba`` is in single precision, or rounded to 1 where it is almost certain.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes) or None
+        None for every other estimator, and if the objective does not tell what margins mean.
+    """
+    library = booster_of(teacher)
+    if library == "xgboost":
+        margins = {"output_margin": True}
+        objective, steepness = teacher.objective, 1.0
+    elif library == "lightgbm":
+        margins = {"raw_score": True}
+        objective, steepness = _lightgbm_objective(teacher.booster_)
+    else:
+        return None
+    if objective not in _SIGMOID | _SOFTMAX:
+        return None
+    z = steepness * np.asarray(teacher.predict(X, **margins), dtype=np.float64)
+    return _log_proba(z, objective, name_of(teacher))
 
 
 def _log_of_own_proba(proba):

@@ -8,7 +8,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils._sklearn_private import ACTIVATIONS
-from sklearn_distill.utils.kinds import is_module, is_network, name_of
+from sklearn_distill.utils.dispatch import is_module, is_network, name_of
+from sklearn_distill.utils.pipelines import reach_last_step
+from sklearn_distill.utils.rows import n_rows
 
 #: Coordinates that stand for the leaves of a tree ensemble.
 LEAF_COORDINATES = 32
@@ -31,15 +33,15 @@ def innermost(teacher, X):
     rows : rows
     """
     while True:
-        if hasattr(teacher, "steps"):
-            X = teacher[:-1].transform(X) if len(teacher.steps) > 1 else X
-            teacher = teacher.steps[-1][1]
-        elif isinstance(teacher, FrozenEstimator):
+        teacher, X = reach_last_step(teacher, X)
+        if is_network(teacher):  # first of all: a module's attributes may have any name
+            return TorchTeacher(teacher if is_module(teacher) else teacher.module_), X
+        if isinstance(teacher, FrozenEstimator):
             teacher = teacher.estimator
         elif hasattr(teacher, "student_"):
             teacher = teacher.student_
-        elif is_network(teacher):
-            return TorchTeacher(teacher if is_module(teacher) else teacher.module_), X
+        elif hasattr(teacher, "decoder"):  # a distilled student on its own
+            teacher = teacher.student
         else:
             return teacher, X
 
@@ -96,7 +98,7 @@ def _hidden_activation(teacher, X, layer):
 
 
 def _leaf_coordinates(teacher, X):
-    leaves = np.asarray(teacher.apply(X)).reshape(len(X), -1)
+    leaves = np.asarray(teacher.apply(X)).reshape(n_rows(X), -1)
     indicators = OneHotEncoder(dtype=np.float32).fit_transform(leaves)
     n_coordinates = min(LEAF_COORDINATES, *(size - 1 for size in indicators.shape))
     return TruncatedSVD(max(n_coordinates, 1), random_state=0).fit_transform(indicators)

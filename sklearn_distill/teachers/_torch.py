@@ -1,9 +1,11 @@
 """Torch modules as frozen scikit-learn classifiers."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from sklearn_distill.utils.kinds import name_of
+from sklearn_distill.utils.dispatch import name_of
 
 
 class TorchTeacher(ClassifierMixin, BaseEstimator):
@@ -17,7 +19,8 @@ class TorchTeacher(ClassifierMixin, BaseEstimator):
     ----------
     module : torch.nn.Module
         Trained. Called with one batch: a tensor, or the entries of a dict as keywords, or those
-        of a tuple as positions.
+        of a tuple as positions. It returns a tensor, something that has one as its attribute or
+        entry ``logits``, or a tuple whose first is one.
     output : {"auto", "logits", "log-proba", "proba", "binary-logit", "binary-proba"}, \
 default="auto"
         What the module returns. "auto" reads logits, unless the last layer is a ``Softmax``,
@@ -27,7 +30,8 @@ default="auto"
         The label of each column. None takes the sorted labels of the training rows.
     preprocess : callable, default=None
         Turns the rows into what the module takes: a tensor, an array, or a dict or tuple of
-        these. None converts arrays and data frames of numbers to float32.
+        these. None converts arrays and data frames of numbers to the module's precision, and
+        leaves whole numbers whole if the module begins with an embedding.
     device : str or torch.device, default=None
         Where to label. None leaves the module where it is.
     batch_size : int, default=1024
@@ -152,16 +156,57 @@ default="auto"
         """
         import torch
 
-        from sklearn_distill.nn.batches import as_tensors, predict_in_slices
+        from sklearn_distill.nn.batches import inputs_for, predict_in_slices
         from sklearn_distill.nn.capture import undisturbed
-        from sklearn_distill.nn.outputs import log_proba, recognise, to_logits
+        from sklearn_distill.nn.outputs import log_proba, to_logits
 
-        kind = recognise(self.module) if self.output == "auto" else self.output
-        rows = self.prepare(X)
+        kind = self._kind_of_output()
+        who = f"The teacher {name_of(self.module)}"
+        rows = self.prepare(X)  # the user's code, which needs no lock on the module
+        parts = []
         with undisturbed(self.module, self.device) as device, torch.no_grad():
-            rows = as_tensors(rows, device=device)
-            parts = [
-                log_proba(to_logits(part, kind, who=f"The teacher {name_of(self.module)}")).cpu()
-                for part in predict_in_slices(self.module, rows, self.batch_size)
-            ]
+            rows = inputs_for(self.module, rows, device)
+            for output in predict_in_slices(self.module, rows, self.batch_size):
+                logits = to_logits(output, kind, who=who)
+                if not parts:  # one batch is enough to tell, and the others cost nothing then
+                    self._look_at(output, kind, who)
+                parts.append(log_proba(logits).cpu())
         return torch.cat(parts).numpy()
+
+    def _kind_of_output(self):
+        from sklearn_distill.nn.outputs import KINDS, recognise
+
+        if self.output == "auto":
+            return recognise(self.module)
+        if self.output not in KINDS:
+            raise ValueError(
+                f"The 'output' parameter of TorchTeacher must be one of {['auto', *KINDS]}. "
+                f"Got {self.output!r} instead."
+            )
+        return self.output
+
+    def _look_at(self, output, kind, who):
+        """Refuse outputs that are not what they are read as; warn where one cannot be sure."""
+        from sklearn_distill.nn.outputs import (
+            LOOKS_LIKE,
+            looks_like_one_probability,
+            misread,
+            tensor_of,
+        )
+
+        output = tensor_of(output, who=who)
+        found = misread(output, kind)
+        if found:
+            raise ValueError(
+                f"{who} {LOOKS_LIKE[found]}, and is read as {kind!r}. Write "
+                f"TorchTeacher(module, output={found!r})."
+            )
+        # Log-odds of a weak teacher may well lie there, so that this is no error.
+        if self.output == "auto" and kind == "logits" and looks_like_one_probability(output):
+            warnings.warn(
+                f"{who} returned one column with values between 0 and 1 only, read as log-odds. "
+                "Write TorchTeacher(module, output='binary-proba') if they are probabilities, "
+                "and 'binary-logit' if they are not.",
+                UserWarning,
+                stacklevel=4,
+            )

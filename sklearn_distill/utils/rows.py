@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import indexable
+from sklearn.utils import check_array, indexable
 
 from sklearn_distill.utils._sklearn_private import num_samples
 
@@ -132,3 +132,27 @@ def n_rows(X):
     if _is_dict(X):
         X = next(iter(X.values()), None)
     return 0 if X is None else num_samples(X)
+
+
+def check_weights(sample_weight, n_samples):
+    """Return the weights as a float64 array of shape (n_samples,); None stays None."""
+    if sample_weight is None:
+        return None
+    weights = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+    )
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},), one weight per row. "
+            f"Got shape {weights.shape} instead."
+        )
+    if (weights < 0).any():
+        raise ValueError(
+            "sample_weight must be non-negative. "
+            f"Got {np.sum(weights < 0)} negative weights instead. Drop these rows."
+        )
+    if not weights.any():
+        raise ValueError(
+            "sample_weight must have a positive weight. Got zero for every row instead."
+        )
+    return weights

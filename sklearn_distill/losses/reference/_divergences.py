@@ -200,7 +200,9 @@ def hinton(
     .. math:: (1 - \alpha)\, \mathrm{CE}(y, z) + \alpha\, \mathrm{loss}(z, \log p; T)
 
     where the cross-entropy is at temperature 1, and ``loss`` brings its own factor T². On a row
-    without a label there is only the teacher's term, with weight 1.
+    without a label there is only the teacher's term, with weight 1. Where alpha differs from row
+    to row, the value is
+    :math:`\sum_i w_i [(1 - \alpha_i) \mathrm{CE}_i + \alpha_i L_i] / \sum_i w_i`.
 
     Parameters
     ----------
@@ -208,7 +210,7 @@ def hinton(
         See :func:`kl`.
     labels : array of shape (n_samples,)
         Position of each row's class, or -1 for a row without a label.
-    alpha : float
+    alpha : float or array of shape (n_samples,)
         Weight of the teacher's term, in [0, 1]. With 0 the teacher is not looked at where there
         are labels, with 1 the labels are not.
     temperature : float, default=1.0
@@ -238,6 +240,7 @@ def hinton(
     """
     labels = np.asarray(labels)
     w = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    alpha = np.asarray(alpha, dtype=np.float64)
     unlabeled = labels < 0
     hard_weight = np.where(unlabeled, 0.0, w * (1 - alpha))
     soft_weight = np.where(unlabeled, w, w * alpha)

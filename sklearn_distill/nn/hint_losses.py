@@ -1,4 +1,4 @@
-"""The losses on layers during one training: what is heard, compared, and trained along."""
+"""The losses on layers during one training: captured, compared, and trained along."""
 
 import copy
 from dataclasses import replace
@@ -7,8 +7,8 @@ import torch
 
 from sklearn_distill.losses import get_feature_loss
 from sklearn_distill.losses.features import scaled
-from sklearn_distill.nn.batches import count_tensors, slice_tensors
-from sklearn_distill.nn.capture import captured, undisturbed
+from sklearn_distill.nn.batches import call, count_tensors, slice_tensors
+from sklearn_distill.nn.capture import captured
 
 #: Learning rate of what is trained along with the student and thrown away (projections).
 COMPANION_LR = 1e-3
@@ -20,7 +20,7 @@ MOST_BYTES = 2**30
 ROWS_PER_CALL = 256
 
 
-class HintBook:
+class HintLosses:
     """All hints of one training.
 
     Parameters
@@ -34,6 +34,7 @@ class HintBook:
         self.hints = [replace(hint, loss=copy.deepcopy(hint.loss)) for hint in hints]
         self.losses = torch.nn.ModuleList(scaled(get_feature_loss(h.loss)) for h in self.hints)
         self.needs_inputs = any(loss.needs_inputs for loss in self.losses)
+        # Derivatives are of the inputs that the student has in its hands: nothing can be kept.
         self.source = source if self.needs_inputs else source.kept()
         self.companions = None
 
@@ -51,22 +52,25 @@ class HintBook:
             who="The student",
         )
 
-    def loss(self, heard, rows, X):
+    def loss(self, student_layers, rows, X):
         """Return the weighted sum of the hints for the rows of a batch.
 
         Parameters
         ----------
-        heard : dict of Tensor
-            The student's layers, as :func:`captured` gives them.
+        student_layers : dict of Tensor
+            As :func:`captured` gives them.
         rows : Tensor of int
         X : Tensor, or dict or tuple of tensors
             What the student saw, with a gradient if a hint compares derivatives.
         """
-        taught = self.source(rows, X if self.needs_inputs else None)
-        heard = heads_apart(heard, len(rows))
+        student_layers = heads_apart(student_layers, len(rows))
+        teacher_layers = self.source(rows, X if self.needs_inputs else None)
         total = 0.0
         for hint, loss in zip(self.hints, self.losses, strict=True):
-            pair = heard[_key(hint, "student")], taught[_key(hint, "teacher")]
+            pair = (
+                student_layers[_key(hint, hint.student_layer)],
+                teacher_layers[_key(hint, hint.teacher_layer)],
+            )
             total = total + hint.weight * (
                 loss(*pair, X) if loss.needs_inputs else loss(*pair, **_mask(hint, X))
             )
@@ -88,21 +92,21 @@ class HintBook:
 class ModuleSource:
     """The layers of a torch teacher, computed batch by batch.
 
+    To be used within :func:`~sklearn_distill.nn.capture.undisturbed`: in evaluation mode, on the
+    student's device.
+
     Parameters
     ----------
     module : nn.Module
     X : Tensor, or dict or tuple of tensors
-        What it takes, for all rows, on ``device``.
+        What it takes, for all rows.
     hints : list of LayerHint
-    device : str or torch.device
-        That of the student, to which the module is moved for each call and back.
     """
 
-    def __init__(self, module, X, hints, device):
+    def __init__(self, module, X, hints):
         self.module = module
         self.X = X
         self.hints = hints
-        self.device = device
 
     def __call__(self, rows, inputs=None):
         """Return the captured layers of these rows, or of inputs with a gradient."""
@@ -113,15 +117,11 @@ class ModuleSource:
         outputs = [h.teacher_layer for h in self.hints if not h.of_attention]
         attention = [h.teacher_layer for h in self.hints if h.of_attention]
         with (
-            undisturbed(self.module, self.device),
-            captured(self.module, outputs, attention=attention, who="The teacher") as heard,
+            captured(self.module, outputs, attention=attention, who="The teacher") as layers,
             torch.set_grad_enabled(inputs is not None),
         ):
-            if isinstance(part, dict):
-                self.module(**part)
-            else:
-                self.module(*(part if isinstance(part, tuple) else (part,)))
-        return heads_apart(heard, count_tensors(part))
+            call(self.module, part)
+        return heads_apart(layers, count_tensors(part))
 
     def kept(self):
         """Return the layers of all rows in memory, or this source if they are too large for it.
@@ -129,19 +129,18 @@ class ModuleSource:
         The teacher does not change, so that a pass over it in every epoch would be wasted.
         """
         n_rows = count_tensors(self.X)
-        parts = torch.arange(n_rows, device=self.device).split(ROWS_PER_CALL)
-        with undisturbed(self.module, self.device):  # moved once
-            first = self(parts[0])
-            if any(len(layer) != len(parts[0]) for layer in first.values()):
-                return self  # not a row each: only the losses can say whether that is right
-            if sum(layer.nbytes for layer in first.values()) * n_rows > MOST_BYTES * len(parts[0]):
-                return self
-            layers = {key: v.new_empty(n_rows, *v.shape[1:]) for key, v in first.items()}
-            for rows in parts:
-                for key, layer in (first if rows is parts[0] else self(rows)).items():
-                    if layer.shape[1:] != layers[key].shape[1:]:
-                        return self  # the module shortens its batches, say
-                    layers[key][rows] = layer
+        parts = torch.arange(n_rows).split(ROWS_PER_CALL)
+        first = self(parts[0])
+        if any(len(layer) != len(parts[0]) for layer in first.values()):
+            return self  # not a row each: only the losses can say whether that is right
+        if sum(layer.nbytes for layer in first.values()) * n_rows > MOST_BYTES * len(parts[0]):
+            return self
+        layers = {key: v.new_empty(n_rows, *v.shape[1:]) for key, v in first.items()}
+        for rows in parts:
+            for key, layer in (first if rows is parts[0] else self(rows)).items():
+                if layer.shape[1:] != layers[key].shape[1:]:
+                    return self  # the module shortens its batches, say
+                layers[key][rows] = layer
         return ArraySource(layers)
 
 
@@ -181,19 +180,18 @@ def _refuse_other_rows(own, inputs):
         )
 
 
-def heads_apart(heard, n_rows):
+def heads_apart(layers, n_rows):
     """Give attention that came as (n_rows · n_heads, ...) a dimension for the heads."""
     return {
         key: layer.reshape(n_rows, -1, *layer.shape[1:])
         if isinstance(key, tuple) and layer.ndim == 3 and len(layer) > n_rows
         else layer
-        for key, layer in heard.items()
+        for key, layer in layers.items()
     }
 
 
-def _key(hint, who):
+def _key(hint, path):
     """Return what a captured layer of a hint is kept under."""
-    path = hint.teacher_layer if who == "teacher" else hint.student_layer
     return (path, "attention") if hint.of_attention else path
 
 

@@ -1,6 +1,6 @@
 """Which objectives of the user a booster may have."""
 
-from sklearn_distill.utils.kinds import name_of
+from sklearn_distill.utils.dispatch import name_of
 
 
 def objective_objection(student, parameter, objective, *, kept, otherwise=()):

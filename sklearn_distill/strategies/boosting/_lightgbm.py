@@ -5,12 +5,13 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
-from sklearn_distill.trainers._trainer import fit_bare
-from sklearn_distill.trainers.boosting._labels import real_or_likely_labels, row_weight
-from sklearn_distill.trainers.boosting._lightgbm_metrics import translate_metrics
-from sklearn_distill.trainers.boosting._lightgbm_model import BecomeNative
-from sklearn_distill.trainers.boosting._loss import HintonLoss
-from sklearn_distill.trainers.boosting._objectives import objective_objection
+from sklearn_distill.decoding import ProbabilityDecoder
+from sklearn_distill.strategies._strategy import fit_bare
+from sklearn_distill.strategies.boosting._labels import weight_params
+from sklearn_distill.strategies.boosting._lightgbm_metrics import translate_metrics
+from sklearn_distill.strategies.boosting._lightgbm_model import BecomeNative
+from sklearn_distill.strategies.boosting._loss import HintonLoss
+from sklearn_distill.strategies.boosting._objectives import objective_objection
 
 #: As in LightGBM: shares are at least this under a logarithm.
 EPSILON = 1e-15
@@ -36,26 +37,29 @@ def objection(student):
     )
 
 
-def fit(student, X, targets, fit_params):
-    """Fit the student in place on rows of X and return it.
+def teach(student, transfer_set):
+    """Fit the student in place and return it and its decoder.
 
     LightGBM wants the margins' start as an array of all rows and forgets it in the model. It is
     kept out of the training instead, added to the margins by the loss, and to the leaves of the
     first trees in the end, where the native objective has it too.
     """
-    params, fit_params = student.get_params(), dict(fit_params)
+    targets, params = transfer_set.targets, student.get_params()
+    X, fit_params = transfer_set.take(None)
+    fit_params |= weight_params(targets)
     n_classes = len(targets.classes)
     by_class, by_sign = _class_weights(params, targets)
-    if targets.sample_weight is not None:
-        fit_params["sample_weight"] = row_weight(targets)
+    targets = targets.with_class_weight(by_class)
+    # `class_weight` multiplies the weights of the rows, from which LightGBM finds the start. The
+    # other settings multiply the gradients alone.
+    start = _start(targets.mass(), params, fit_params)
+    # The Hessian's factor is LightGBM's for several classes.
     with HintonLoss(
-        targets,
-        class_weight=by_class * by_sign,
+        targets.with_class_weight(by_sign),
         order="F",
         hessian_factor=n_classes / (n_classes - 1),
         n_jobs=_param(params, "num_threads", "num_thread", "nthread", "nthreads", "n_jobs"),
     ) as loss:
-        start = _start(loss.mass * by_class.astype(np.float32), params, fit_params)
 
         def objective(labels, margins):
             return loss.derivatives(margins, start)
@@ -69,17 +73,12 @@ def fit(student, X, targets, fit_params):
         if not params.get("linear_tree") and not params.get("linear_trees"):
             fit_params["callbacks"] = [*(fit_params.get("callbacks") or []), become_native]
         with _set_for_fit(student, **for_fit):
-            fit_bare(student, X, targets.classes[real_or_likely_labels(targets)], **fit_params)
+            fit_bare(student, X, targets.classes[targets.likely_labels()], **fit_params)
     if not become_native.done:
         become_native.rewrite(student.booster_)
     # What LGBMClassifier has there after a native fit.
     student._objective = become_native.objective
-    return student
-
-
-def margins(student, X):
-    """Return the margins of rows, of shape (n_samples,) or (n_samples, n_classes)."""
-    return student.predict(X, raw_score=True)
+    return student, ProbabilityDecoder.of(student, targets.classes)
 
 
 def _objective_in_use(student, n_classes):

@@ -8,10 +8,11 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn import config_context
 
-from sklearn_distill.trainers._trainer import fit_bare
-from sklearn_distill.trainers.boosting._labels import encode, real_or_likely_labels, row_weight
-from sklearn_distill.trainers.boosting._loss import HintonLoss
-from sklearn_distill.trainers.boosting._objectives import objective_objection
+from sklearn_distill.decoding import ProbabilityDecoder
+from sklearn_distill.strategies._strategy import fit_bare
+from sklearn_distill.strategies.boosting._labels import encode, weight_params
+from sklearn_distill.strategies.boosting._loss import HintonLoss
+from sklearn_distill.strategies.boosting._objectives import objective_objection
 
 #: As in XGBoost: added to the classes' shares under the logarithm.
 EPSILON = 1e-6
@@ -27,32 +28,29 @@ def objection(student):
     )
 
 
-def fit(student, X, targets, fit_params):
-    """Fit the student in place on rows of X, with classes 0 to K - 1, and return it.
+def teach(student, transfer_set):
+    """Fit the student in place, with classes 0 to K - 1, and return it and its decoder.
 
     XGBClassifier writes its own objective into the model even if it is trained on another, so
     that the model's probabilities and metrics are the native ones. With two classes at temperature
     1 the objective itself is native: binary:logistic takes any target between 0 and 1.
     """
-    n_classes = len(targets.classes)
-    fit_params = dict(fit_params)
-    if targets.sample_weight is not None:
-        fit_params["sample_weight"] = row_weight(targets)
+    targets = given = transfer_set.targets
+    X, fit_params = transfer_set.take(None)
+    fit_params |= weight_params(given)
     if fit_params.get("eval_set") is not None:
         fit_params["eval_set"] = [
-            (X_eval, encode(y_eval, targets.classes)) for X_eval, y_eval in fit_params["eval_set"]
+            (X_eval, encode(y_eval, given.classes)) for X_eval, y_eval in fit_params["eval_set"]
         ]
-    class_weight = np.ones(n_classes)
+    n_classes = len(given.classes)
     if n_classes == 2 and student.scale_pos_weight is not None:
-        class_weight[1] = student.scale_pos_weight
+        targets = given.with_class_weight([1.0, student.scale_pos_weight])
     # The Hessian's factor 2 is XGBoost's for several classes.
-    with HintonLoss(
-        targets, class_weight=class_weight, hessian_factor=2.0, n_jobs=student.n_jobs
-    ) as loss:
+    with HintonLoss(targets, hessian_factor=2.0, n_jobs=student.n_jobs) as loss:
         for_fit = {"objective": "binary:logistic"}
         if student.base_score is None and fit_params.get("xgb_model") is None:
-            for_fit["base_score"] = _base_score(loss.mass, class_weight)
-        if n_classes == 2 and loss.temperature == 1 and class_weight[1] == 1:
+            for_fit["base_score"] = _base_score(targets.mass(), is_scaled=targets is not given)
+        if n_classes == 2 and loss.temperature == 1 and targets is given:
             with _set_for_fit(student, for_fit):
                 # The classifier's own fit would refuse targets that are no labels.
                 student.n_classes_ = 2
@@ -62,14 +60,11 @@ def fit(student, X, targets, fit_params):
             for_fit["objective"] = _as_objective(loss)
             for_fit["eval_metric"] = _on_probabilities(student.eval_metric)
             with _set_for_fit(student, for_fit):
-                fit_bare(student, X, real_or_likely_labels(targets), **fit_params)
+                fit_bare(student, X, given.likely_labels(), **fit_params)
     student.objective = "binary:logistic" if n_classes == 2 else "multi:softprob"
-    return student
-
-
-def margins(student, X):
-    """Return the margins of rows, of shape (n_samples,) or (n_samples, n_classes)."""
-    return student.predict(X, output_margin=True)
+    # A fit that bypasses the classifier's own leaves `classes_` to be guessed.
+    known = np.arange(n_classes)
+    return student, ProbabilityDecoder.of(student, given.classes, by_position=True, known=known)
 
 
 @contextmanager
@@ -92,15 +87,20 @@ def _as_objective(loss):
     return objective
 
 
-def _base_score(mass, class_weight):
-    """Return where XGBoost's own objective would start if these were labels."""
+def _base_score(mass, *, is_scaled):
+    """Return where XGBoost's own objective would start if these were labels.
+
+    Releases differ. All took one Newton step from zero, until 3.1 began to take the mean of the
+    labels, but for a ``scale_pos_weight``; and 3.1 was the first with a start for each class.
+    """
     version = tuple(map(int, sys.modules["xgboost"].__version__.split(".")[:2]))
-    share = mass * class_weight / (mass @ class_weight)
+    share = mass / mass.sum()
     if len(mass) == 2:
-        if version < (3, 1) or class_weight[1] != 1:
-            return float(expit(4 * share[1] - 2))  # one Newton step from zero
+        if version < (3, 1) or is_scaled:
+            # From p = 1/2: minus the gradient 1/2 - share, over the Hessian 1/4.
+            return float(expit(4 * share[1] - 2))
         return float(share[1])
-    if version < (3, 1):  # has one start for all classes
+    if version < (3, 1):
         return None
     start = np.log(share + EPSILON)
     return (start - start.mean()).tolist()

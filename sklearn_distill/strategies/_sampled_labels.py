@@ -1,22 +1,20 @@
 """Labels drawn from the soft targets."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
 
-from sklearn_distill.trainers._expansion import (
-    objection_to_copies,
-    resolve_class_weight,
-    scale_row_counts,
-    take_copies,
-)
-from sklearn_distill.trainers._trainer import ClassifierTrainer, fit_bare
+from sklearn_distill.decoding import ProbabilityDecoder
+from sklearn_distill.strategies._class_weight import take_class_weight
+from sklearn_distill.strategies._row_counts import objection_to_copies, scale_row_counts
+from sklearn_distill.strategies._strategy import Strategy, fit_bare
 from sklearn_distill.utils._sklearn_private import Interval
-from sklearn_distill.utils.kinds import is_of_kind
+from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.seeds import own_rng
 
 
-class SampledLabels(ClassifierTrainer):
+class SampledLabels(Strategy):
     """Teach a classifier with labels that are drawn from the soft targets.
 
     For classifiers that take neither weights nor regression targets, such as
@@ -61,6 +59,7 @@ class SampledLabels(ClassifierTrainer):
     """
 
     name = "sampled-labels"
+    decoder_class = ProbabilityDecoder
 
     _parameter_constraints: dict = {
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -77,20 +76,21 @@ class SampledLabels(ClassifierTrainer):
             return "needs a classifier"
         return super().objection(student) or objection_to_copies(student)
 
-    def teach(self, student, X, X_unlabeled, targets, fit_params):
-        """Fit the bare student on rows with drawn labels and return it."""
-        row_weight = targets.row_weight()
-        expected = self.n_draws * targets.tempered()
-        if row_weight is not None:
-            expected *= (row_weight / row_weight.mean())[:, None]
+    def teach(self, student, transfer_set):
+        """Fit the bare student on rows with drawn labels; see :meth:`Strategy.teach`."""
+        targets = take_class_weight(student, transfer_set.targets)
+        transfer_set = replace(transfer_set, targets=targets)
+        weight = targets.row_weight / targets.row_weight.mean()
+        expected = self.n_draws * targets.tempered() * weight[:, None]
         counts = systematic_counts(expected, own_rng(self.random_state))
         scale_row_counts(student, self.n_draws)
-        resolve_class_weight(student, targets)
         rows, labels = np.nonzero(counts)
         repeats = counts[rows, labels]
         rows, labels = np.repeat(rows, repeats), np.repeat(labels, repeats)
-        X_copies, params = take_copies(X, X_unlabeled, rows, fit_params)
-        return fit_bare(student, X_copies, targets.classes[labels], **params)
+        X_copies, params = transfer_set.take(rows)
+        student = fit_bare(student, X_copies, targets.classes[labels], **params)
+        decoder = ProbabilityDecoder.of(student, targets.classes)
+        return student, decoder.with_power(student, transfer_set)
 
 
 def systematic_counts(expected, rng):

@@ -34,6 +34,7 @@ class BecomeNative:
         n_classes = {"num_class": self.n_classes} if self.n_classes > 2 else {}
         env.model.reset_parameter({"objective": self.objective, **n_classes})
         if self.start.any():
+            # Only the model's text says how many leaves a tree has. Of one round, it is short.
             trees = _split(env.model.model_to_string(num_iteration=1))[1]
             for i, (tree, bias) in enumerate(zip(trees, self.start, strict=True)):
                 leaves = re.search("^leaf_value=(.*)$", tree, re.MULTILINE)[1].split()
@@ -43,11 +44,13 @@ class BecomeNative:
 
     def rewrite(self, booster):
         """Change the model in the form of text and read it again."""
+        # All rounds, also those after the best one, as a native model keeps them.
         head, trees, rest = _split(booster.model_to_string(num_iteration=-1))
         for i, bias in enumerate(self.start):
             trees[i] = _add_to_leaves(trees[i], bias)
         options = {"binary": " sigmoid:1", "multiclass": f" num_class:{self.n_classes}"}
         objective = self.objective + options.get(self.objective, "")
+        # The reader finds each tree by the sizes of those before it, in bytes: they are in ASCII.
         sizes = " ".join(str(len(tree)) for tree in trees)
         head = re.sub("tree_sizes=.*", f"objective={objective}\ntree_sizes={sizes}", head)
         rest = rest.replace("\n[objective: custom]\n", f"\n[objective: {self.objective}]\n")
@@ -77,5 +80,6 @@ def _add_to_leaves(tree, bias):
             shifted = (repr(float(value) + float(bias)) for value in values.split(" "))
             lines[i] = f"{key}={' '.join(shifted)}"
         elif key == "shrinkage":
+            # The sum is no longer the learning rate times what the tree had found.
             lines[i] = "shrinkage=1"
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    VotingClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -26,13 +27,13 @@ from sklearn_distill import (
     TargetRegression,
     WeightedLabels,
 )
-from sklearn_distill.trainers import STRATEGIES, HardLabels, select_trainer
-from sklearn_distill.trainers._expansion import (
-    NEGLIGIBLE_SHARE,
-    expand,
-    row_count_settings,
-)
-from sklearn_distill.trainers._sampled_labels import systematic_counts
+from sklearn_distill.strategies import STRATEGIES, select_strategy
+from sklearn_distill.strategies._class_weight import take_class_weight
+from sklearn_distill.strategies._copies import FEW_COPIES, NEGLIGIBLE_SHARE
+from sklearn_distill.strategies._copies import expand as expand_with
+from sklearn_distill.strategies._row_counts import row_count_settings
+from sklearn_distill.strategies._sampled_labels import systematic_counts
+from sklearn_distill.targets import SoftTargets
 
 X, y = load_iris(return_X_y=True)
 
@@ -42,6 +43,11 @@ def random_targets(n_rows, n_classes, seed=0, sharpness=8.0):
     logits = sharpness * rng.standard_normal((n_rows, n_classes))
     proba = np.exp(logits - logits.max(axis=1, keepdims=True))
     return proba / proba.sum(axis=1, keepdims=True)
+
+
+def expand(weights, *, equal_copies=False, max_copies=32, seed=0):
+    rng = np.random.RandomState(seed)
+    return expand_with(weights, equal_copies=equal_copies, max_copies=max_copies, rng=rng)
 
 
 # -- which strategy ------------------------------------------------------------------------
@@ -61,34 +67,34 @@ def random_targets(n_rows, n_classes, seed=0, sharpness=8.0):
     ids=str,
 )
 def test_auto_takes_the_first_strategy_that_fits(student, expected):
-    assert type(select_trainer("auto", student)) is expected
+    assert type(select_strategy("auto", student)) is expected
 
 
 def test_auto_falls_back_to_drawn_labels_with_a_warning():
     with pytest.warns(UserWarning, match="drawn at random .* since weighted-labels needs"):
-        trainer = select_trainer("auto", KNeighborsClassifier())
-    assert type(trainer) is SampledLabels
-    assert type(select_trainer("sampled-labels", KNeighborsClassifier())) is SampledLabels
+        strategy = select_strategy("auto", KNeighborsClassifier())
+    assert type(strategy) is SampledLabels
+    assert type(select_strategy("sampled-labels", KNeighborsClassifier())) is SampledLabels
 
 
 def test_a_student_that_cannot_learn_gets_every_reason():
     with pytest.raises(TypeError) as error:
-        select_trainer("auto", KMeans())
+        select_strategy("auto", KMeans())
     for word in ("KMeans", *STRATEGIES, "sample_weight"):
         assert word in str(error.value)
 
 
 def test_a_wrong_strategy_names_the_right_one():
     with pytest.raises(TypeError, match=r"Ridge cannot learn .* Use strategy='target-regression'"):
-        select_trainer("weighted-labels", Ridge())
+        select_strategy("weighted-labels", Ridge())
 
 
 def test_an_object_keeps_its_settings():
     model = DistillationClassifier(
         GaussianNB(), KNeighborsClassifier(), strategy=SampledLabels(n_draws=2), random_state=7
     ).fit(X, y)
-    assert model.trainer_.n_draws == 2
-    assert model.trainer_.random_state == 7
+    assert model.strategy_.n_draws == 2
+    assert model.strategy_.random_state == 7
     assert model.strategy.random_state is None
     assert model.get_params()["strategy__n_draws"] == 2
 
@@ -98,40 +104,157 @@ def test_an_object_keeps_its_settings():
 
 @pytest.mark.parametrize("equal_copies", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 26])
-def test_copies_carry_the_weight_of_their_row(equal_copies, n_classes):
+def test_few_rows_have_a_copy_of_every_label(equal_copies, n_classes):
     row_weight = np.random.RandomState(0).uniform(0, 2, 300)
     row_weight[:5] = 0
     target = random_targets(300, n_classes)
     rows, labels, weights = expand(target * row_weight[:, None], equal_copies=equal_copies)
     np.testing.assert_allclose(np.bincount(rows, weights, minlength=300), row_weight)
-    assert (weights > 0).all()
     assert not set(rows) & set(range(5))
     learned = np.zeros_like(target)
     learned[rows, labels] = weights / row_weight[rows]
-    assert np.abs(learned - target)[5:].max() < n_classes * NEGLIGIBLE_SHARE
+    if equal_copies and n_classes > 2:
+        assert np.abs(learned - target)[5:].max() < n_classes * NEGLIGIBLE_SHARE
+    else:
+        np.testing.assert_allclose(learned[5:], target[5:], atol=1e-12)
 
 
-def test_labels_of_negligible_weight_cost_no_copies():
-    target = random_targets(2000, 26)
-    rows, _, _ = expand(target, equal_copies=False)
-    assert len(rows) < 5 * 2000
-    assert (target > NEGLIGIBLE_SHARE).sum() <= len(rows) <= (target > NEGLIGIBLE_SHARE).sum() + 26
+def many_light_labels(n_classes):
+    """Targets of which most are too light for a copy, and together matter."""
+    target = random_targets(30_000, n_classes, sharpness=4)
+    if n_classes == 2:
+        target[:, 1] *= 1e-3
+    elif n_classes == 1100:
+        target = np.full((3_300, 1100), 1 / 1100)
+    target /= target.sum(axis=1, keepdims=True)
+    assert np.count_nonzero(target) > FEW_COPIES
+    return target
+
+
+@pytest.mark.parametrize("n_classes", [2, 26, 1100])
+def test_the_mass_of_every_class_is_kept(n_classes):
+    target = many_light_labels(n_classes)
+    weight = np.random.RandomState(1).uniform(0.5, 2, len(target))
+    rows, labels, weights = expand(target * weight[:, None])
+    mass = np.bincount(labels, weights, minlength=n_classes)
+    np.testing.assert_allclose(mass, weight @ target, rtol=1e-9)
+    assert (weights > 0).all()
+    assert (np.diff(rows) >= 0).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 26, 1100])
+def test_no_row_vanishes_and_its_weight_is_nearly_kept(n_classes):
+    target = many_light_labels(n_classes)
+    rows, _, weights = expand(target)
+    of_row = np.bincount(rows, weights, minlength=len(target))
+    assert of_row.min() > 0.5
+    assert of_row.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n_classes", [2, 26])
+def test_drawn_labels_cost_no_copies(n_classes):
+    target = many_light_labels(n_classes)
+    rows, _, _ = expand(target)
+    assert len(rows) <= 1.02 * max((target > NEGLIGIBLE_SHARE).sum(), len(target)) + n_classes
+
+
+def test_there_are_no_more_copies_than_asked_for():
+    target = many_light_labels(1100)
+    assert len(expand(target)[0]) <= 33 * len(target)
+    assert len(expand(target, max_copies=4)[0]) <= 5 * len(target)
+
+
+def test_light_labels_are_drawn_without_bias():
+    rng = np.random.RandomState(0)
+    share = np.exp(rng.uniform(np.log(1e-6), np.log(1e-3), 30_000))
+    target = np.column_stack([1 - share, share])
+    third = np.arange(len(share)) % 3
+    mean = np.zeros(3)
+    for seed in range(40):
+        rows, labels, weights = expand(target, seed=seed)
+        of_event = labels == 1
+        mean += np.bincount(third[rows[of_event]], weights[of_event]) / 40
+    np.testing.assert_allclose(mean, np.bincount(third, share), rtol=0.05)
+
+
+def test_draws_are_seeded():
+    target = many_light_labels(2)
+    for one, other in zip(expand(target), expand(target), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(expand(target)[0], expand(target, seed=1)[0])
 
 
 def test_equal_copies_are_equal():
-    rows, labels, _ = expand(random_targets(500, 26), equal_copies=True)
+    target = random_targets(500, 26)
+    rows, labels, weights = expand(target, equal_copies=True)
     counts = np.bincount(rows)
     assert counts.min() == counts.max()
     assert len(set(zip(rows, labels, strict=True))) == len(rows)
+    np.testing.assert_allclose(np.bincount(rows, weights), 1)
 
 
-def test_no_class_vanishes_among_the_copies():
-    target = np.full((50, 3), 1e-7)
-    target[:, 0] = 1 - 2e-7
-    target[7, 2] = 3e-7
-    rows, labels, _ = expand(target, equal_copies=False)
+def test_equal_copies_are_unbiased():
+    target = random_targets(50, 26, sharpness=1)
+    mean = np.zeros_like(target)
+    for seed in range(400):
+        rows, labels, weights = expand(target, equal_copies=True, max_copies=3, seed=seed)
+        np.add.at(mean, (rows, labels), weights / 400)
+    np.testing.assert_allclose(mean, target, atol=0.08)
+    np.testing.assert_allclose(mean.sum(axis=0), target.sum(axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize("equal_copies", [False, True])
+def test_no_class_vanishes_among_the_copies(equal_copies):
+    target = np.full((FEW_COPIES, 3), 1e-12)
+    target[:, 0] = 1 - 2e-12
+    target[7, 2] = 3e-12
+    rows, labels, _ = expand(target, equal_copies=equal_copies)
     assert set(labels) == {0, 1, 2}
-    assert rows[labels == 2] == [7]
+    assert 7 in rows[labels == 2]
+
+
+# -- a rare event ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [1, 2])
+def test_logistic_coefficients_are_right_at_a_base_rate_of_a_thousandth(temperature):
+    rng = np.random.RandomState(0)
+    data = rng.standard_normal((60_000, 2))
+    p = 1 / (1 + np.exp(9.2 - data @ [1.5, 1.0]))
+    assert p.mean() < 1e-3
+    labels = (rng.uniform(size=len(p)) < p).astype(int)
+    model = DistillationClassifier(
+        None, LogisticRegression(C=1e9, tol=1e-8, max_iter=1000), alpha=1, temperature=temperature
+    ).fit(data, labels, teacher_output=np.column_stack([1 - p, p]))
+    coef = model.student_.coef_[0] * model.decoder_.power
+    np.testing.assert_allclose(coef, [1.5, 1.0], rtol=0.02)
+    intercept = model.student_.intercept_[0] * model.decoder_.power
+    assert intercept == pytest.approx(-9.2, rel=0.02)
+
+
+def test_an_event_that_is_rare_everywhere_keeps_its_probability():
+    data, labels = np.zeros((30_000, 1)), (np.arange(30_000) % 1000 == 0).astype(int)
+    model = DistillationClassifier(None, DecisionTreeClassifier(), alpha=1, temperature=1)
+    model.fit(data, labels, teacher_output=np.tile([1 - 9e-4, 9e-4], (len(data), 1)))
+    assert model.predict_proba(data[:1])[0, 1] == pytest.approx(9e-4, rel=1e-9)
+
+
+def test_a_thousand_classes_and_a_teacher_that_knows_nothing():
+    n_classes = 1100
+    labels = np.arange(3 * n_classes) % n_classes
+    data = np.zeros((len(labels), 1))
+    P = np.full((len(labels), n_classes), 1 / n_classes)
+    for temperature in (1, 8):
+        model = DistillationClassifier(
+            None, DecisionTreeClassifier(), alpha=1, temperature=temperature
+        ).fit(data, labels, teacher_output=P)
+        proba = model.predict_proba(data[:1])
+        np.testing.assert_allclose(proba, 1 / n_classes, rtol=1e-6)
+        total = model.student_.tree_.weighted_n_node_samples[0]
+        assert total == pytest.approx(len(labels), rel=1e-6)
+
+
+# -- settings that count rows --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,18 +289,101 @@ def test_the_students_own_settings_stay_and_the_fitted_ones_are_scaled():
     assert student.min_samples_leaf == model.student.min_samples_leaf == 5
 
 
+# -- class weights -----------------------------------------------------------------------------
+
+WEIGHTED = {
+    "logistic": LogisticRegression(C=1e9, tol=1e-8),
+    "tree": DecisionTreeClassifier(),
+    "histogram booster": HistGradientBoostingClassifier(
+        max_iter=150, min_samples_leaf=1, early_stopping=False
+    ),
+}
+
+
+@pytest.mark.parametrize("temperature", [1, 2, 4, 8])
+@pytest.mark.parametrize("alpha", [1e-6, 0.5, 1])
+@pytest.mark.parametrize("student", WEIGHTED.values(), ids=WEIGHTED)
+def test_class_weights_multiply_the_odds_at_every_temperature(student, alpha, temperature):
+    data, labels = np.zeros((200, 1)), (np.arange(200) % 10 == 0).astype(int)
+    student = clone(student).set_params(class_weight={0: 1, 1: 3})
+    model = DistillationClassifier(None, student, alpha=alpha, temperature=temperature)
+    model.fit(data, labels, teacher_output=np.tile([0.9, 0.1], (200, 1)))
+    # Mean of c m, and with alpha = 1 it is c m of every row: .1 * 3 / (.9 + .1 * 3) = .25.
+    got = model.predict_proba(data[:1])[0, 1]
+    if alpha == 0.5 and temperature > 1:
+        # A power mean of two kinds of rows is no mean; the fitted power brings it near.
+        assert got == pytest.approx(0.25, abs=0.03)
+    else:
+        assert got == pytest.approx(0.25, abs=0.012 if alpha < 1 else 2e-3)
+    assert model.student_.class_weight is None
+    assert model.student.class_weight == {0: 1, 1: 3}
+
+
+@pytest.mark.parametrize("temperature", [1, 2, 4])
+def test_a_balanced_tree_finds_as_many_positives_at_every_temperature(temperature):
+    data, labels = make_classification(
+        6000, 10, n_informative=5, weights=[0.97], flip_y=0.01, random_state=0
+    )
+    student = DecisionTreeClassifier(max_leaf_nodes=16, class_weight="balanced", random_state=0)
+    teacher = ExtraTreesClassifier(50, min_samples_leaf=3, random_state=0)
+    share = [
+        DistillationClassifier(teacher, student, alpha=a, temperature=temperature)
+        .fit(data, labels).predict(data).mean()
+        for a in (0, 0.5, 1)
+    ]  # fmt: skip
+    assert max(share) < 2 * share[0] + 0.05
+
+
 def test_balanced_class_weights_come_from_the_real_labels():
     data, labels = make_classification(600, weights=[0.9], random_state=0)
     student = LogisticRegression(class_weight="balanced")
-    model = DistillationClassifier(GaussianNB(), student).fit(data, labels)
-    counts = np.bincount(labels)
-    expected = {k: len(labels) / (2 * counts[k]) for k in (0, 1)}
-    assert model.student_.class_weight == pytest.approx(expected)
+    by_hand = LogisticRegression(
+        class_weight=dict(enumerate(len(labels) / (2 * np.bincount(labels))))
+    )
+    balanced, explicit = (
+        DistillationClassifier(GaussianNB(), s).fit(data, labels).predict_proba(data)
+        for s in (student, by_hand)
+    )
+    np.testing.assert_allclose(balanced, explicit, rtol=1e-9)
     # A certain teacher is the hard-label student, balanced weights included.
     certain = DistillationClassifier(None, student, alpha=1, temperature=1)
     certain.fit(data, labels, teacher_output=np.eye(2)[labels])
     plain = clone(student).fit(data, labels)
     np.testing.assert_allclose(certain.predict_proba(data), plain.predict_proba(data), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        LogisticRegression(max_iter=5000, tol=1e-9),
+        DecisionTreeClassifier(max_leaf_nodes=6, random_state=0),
+    ],
+)
+def test_balanced_weights_count_sample_weight_where_the_student_alone_does(student):
+    rng = np.random.RandomState(0)
+    weight = np.where(y == 0, 5.0, 1.0) * rng.randint(1, 3, len(y))
+    student = clone(student).set_params(class_weight="balanced")
+    twin, almost = (
+        DistillationClassifier(GaussianNB(var_smoothing=0.5), student, alpha=a, temperature=1)
+        .fit(X, y, sample_weight=weight).predict_proba(X)
+        for a in (0, 1e-9)
+    )  # fmt: skip
+    np.testing.assert_allclose(twin, almost, atol=1e-4)
+
+
+def test_different_class_weights_inside_a_student_are_refused():
+    with pytest.raises(TypeError, match="has different class weights inside"):
+        take_class_weight(
+            BaggingClassifier(
+                VotingClassifier(
+                    [
+                        ("a", LogisticRegression(class_weight={0: 2})),
+                        ("b", DecisionTreeClassifier(class_weight="balanced")),
+                    ]
+                )
+            ),
+            SoftTargets.from_alpha(np.arange(3), y, None, 0.0),
+        )
 
 
 # -- students that stop early ---------------------------------------------------------------
@@ -325,13 +531,13 @@ def test_unequal_weights_need_a_student_that_takes_them():
         model.fit(X, y, sample_weight=np.arange(1, len(y) + 1))
 
 
-def test_the_twin_of_a_regressor_clips_its_predictions():
-    trainer = HardLabels()
+def test_the_twin_of_a_regressor_learns_the_labels_in_the_same_way():
     model = DistillationClassifier(None, Ridge(), alpha=0).fit(X, y)
+    assert isinstance(model.strategy_, TargetRegression)
     proba = model.predict_proba(10 * X)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
-    assert ((proba >= 0) & (proba <= 1)).all()
-    assert trainer.name == "hard-labels"
+    almost = DistillationClassifier(GaussianNB(), Ridge(), alpha=1e-9).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), almost.predict_proba(X), atol=1e-4)
 
 
 # -- no copy of X in another type ---------------------------------------------------------------

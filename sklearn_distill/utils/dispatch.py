@@ -3,7 +3,6 @@
 import sys
 
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 
@@ -19,13 +18,6 @@ def is_of_kind(estimator, kind):
     """Tell whether ``estimator`` is a "classifier", "regressor" or "clusterer"."""
     declared = tags_of(estimator).estimator_type or getattr(estimator, "_estimator_type", None)
     return declared == kind
-
-
-def last_step(estimator):
-    """Return the last step of a (nested) Pipeline, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 def name_of(estimator):
@@ -44,8 +36,9 @@ def is_module(thing):
 
 def is_network(student):
     """Tell a torch module (or class) or a skorch net, without importing torch or skorch."""
-    skorch = sys.modules.get("skorch")
-    return is_module(student) or (skorch is not None and isinstance(student, skorch.NeuralNet))
+    # While another thread imports skorch, the module is there and its classes are not.
+    net_class = getattr(sys.modules.get("skorch"), "NeuralNet", ())
+    return is_module(student) or isinstance(student, net_class)
 
 
 def booster_of(estimator):

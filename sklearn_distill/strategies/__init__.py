@@ -2,14 +2,15 @@
 
 import warnings
 
-from sklearn_distill.trainers._gradient import GradientTraining
-from sklearn_distill.trainers._hard_labels import HardLabels
-from sklearn_distill.trainers._sampled_labels import SampledLabels
-from sklearn_distill.trainers._soft_boosting import SoftBoosting
-from sklearn_distill.trainers._target_regression import TargetRegression
-from sklearn_distill.trainers._trainer import Trainer
-from sklearn_distill.trainers._weighted_labels import WeightedLabels
-from sklearn_distill.utils.kinds import last_step, name_of
+from sklearn_distill.strategies._gradient import GradientTraining
+from sklearn_distill.strategies._hard_labels import HardLabels
+from sklearn_distill.strategies._sampled_labels import SampledLabels
+from sklearn_distill.strategies._soft_boosting import SoftBoosting
+from sklearn_distill.strategies._strategy import Strategy, teach
+from sklearn_distill.strategies._target_regression import TargetRegression
+from sklearn_distill.strategies._weighted_labels import WeightedLabels
+from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.pipelines import last_step
 
 __all__ = [
     "STRATEGIES",
@@ -17,16 +18,17 @@ __all__ = [
     "HardLabels",
     "SampledLabels",
     "SoftBoosting",
+    "Strategy",
     "TargetRegression",
-    "Trainer",
     "WeightedLabels",
-    "select_trainer",
+    "select_strategy",
+    "teach",
 ]
 
 #: ``strategy="auto"`` takes the first that has no objection.
 STRATEGIES = {
-    trainer.name: trainer
-    for trainer in (
+    strategy.name: strategy
+    for strategy in (
         GradientTraining,
         SoftBoosting,
         WeightedLabels,
@@ -36,18 +38,18 @@ STRATEGIES = {
 }
 
 
-def select_trainer(strategy, student):
-    """Return the trainer for a student.
+def select_strategy(strategy, student):
+    """Return the strategy that teaches a student.
 
     Parameters
     ----------
-    strategy : "auto", a key of :data:`STRATEGIES`, or a Trainer
+    strategy : "auto", a key of :data:`STRATEGIES`, or a Strategy
     student : estimator
         May be a Pipeline.
 
     Returns
     -------
-    Trainer
+    Strategy
 
     Raises
     ------
@@ -56,22 +58,22 @@ def select_trainer(strategy, student):
         of each.
     """
     bare = last_step(student)
-    if isinstance(strategy, Trainer):
+    if isinstance(strategy, Strategy):
         wanted = [strategy]
     else:
-        wanted = [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
+        wanted = (cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name))
     objections = {}
-    for trainer in wanted:
-        objections[trainer.name] = trainer.objection(bare)
-        if objections[trainer.name] is None:
+    for candidate in wanted:
+        objections[candidate.name] = candidate.objection(bare)
+        if objections[candidate.name] is None:
             if strategy == "auto":
-                _warn_of_last_resort(trainer, bare, objections)
-            return trainer
+                _warn_of_last_resort(candidate, bare, objections)
+            return candidate
     raise TypeError(_cannot_learn(bare, objections))
 
 
-def _warn_of_last_resort(trainer, bare, objections):
-    if isinstance(trainer, SampledLabels):
+def _warn_of_last_resort(strategy, bare, objections):
+    if isinstance(strategy, SampledLabels):
         warnings.warn(
             f"{name_of(bare)} learns from labels drawn at random from the soft targets, "
             f"since weighted-labels {objections['weighted-labels']}. Set "

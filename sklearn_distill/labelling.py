@@ -1,0 +1,295 @@
+"""Asking the teacher: the only place that fits one, cuts rows into chunks, and starts jobs.
+
+What comes out are log-probabilities as the teacher gives them. Nothing here knows what they will
+be blended with or softened by, so that one labelling serves a whole search (see ``memory``).
+"""
+
+import warnings
+from itertools import islice
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_distill.teachers import TeacherReader, warn_how_it_is_read
+from sklearn_distill.utils._sklearn_private import slice_params, take_rows
+from sklearn_distill.utils.content import content_key
+from sklearn_distill.utils.progress import track
+from sklearn_distill.utils.rows import indexable_rows, n_rows
+
+#: Folds of the out-of-fold labels when ``cv=None``.
+DEFAULT_FOLDS = 5
+
+#: Rows that a teacher is given at a time. Fixed: the labels must not depend on the number of jobs.
+CHUNK_ROWS = 16_384
+
+#: A teacher whose least certain row is more certain than this has nothing soft to teach.
+CERTAIN = 1 - 1.5e-4
+
+
+def label(teacher, chunks, classes=None, *, n_jobs=None):
+    """Label rows chunk by chunk, in memory or not: the seam for everything that is larger.
+
+    Chunks are asked for as they are needed, ``n_jobs`` at a time, and their labels are given in
+    the same order. Threads are preferred, since predicting releases the GIL and a forest is costly
+    to send to another process; under a ``parallel_config`` of the user's its backend is used. A
+    teacher with a torch module inside is read in this thread only, since a module has one mode
+    and one place for all threads.
+
+    Parameters
+    ----------
+    teacher : estimator, torch module or booster
+        Fitted.
+    chunks : iterable of rows
+        Each of them in a form that the teacher takes.
+    classes : array-like of shape (n_classes,), default=None
+        Order of the columns. None takes the teacher's ``classes_``.
+    n_jobs : int or None, default=None
+        Chunks that are labelled at a time.
+
+    Yields
+    ------
+    log_proba : ndarray of shape (n_rows_of_chunk, n_classes)
+        Natural logarithms at temperature 1, normalised; -inf where the teacher gives a
+        probability of exactly zero.
+
+    Raises
+    ------
+    NotFittedError
+        If the teacher is not fitted.
+    ValueError
+        If it does not know a class, or its output is no probability.
+
+    See Also
+    --------
+    DistillationClassifier : Takes the probabilities as ``fit(..., teacher_output=P)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn_distill.labelling import label
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = GaussianNB().fit(X, y)
+    >>> chunks = (X[start : start + 64] for start in range(0, len(X), 64))
+    >>> P = np.concatenate([np.exp(log_proba) for log_proba in label(teacher, chunks)])
+    >>> P.shape
+    (150, 3)
+    """
+    reader = TeacherReader.of(teacher)
+    if not reader.fitted:
+        raise NotFittedError(f"The teacher {reader.name} is not fitted yet. Fit it first.")
+    classes = np.asarray(_classes_of(reader) if classes is None else classes)
+    n_jobs = 1 if reader.modules else effective_n_jobs(n_jobs)
+    chunks = iter(chunks)
+    while window := list(islice(chunks, n_jobs)):
+        if len(window) == 1:
+            yield reader.log_proba(window[0], classes)
+            continue
+        # A list, not a generator, which some joblib backends cannot return.
+        yield from Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(reader.log_proba)(chunk, classes) for chunk in window
+        )
+
+
+def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
+    """Label the rows of X, then those of X_unlabeled, with a fitted teacher.
+
+    Returns
+    -------
+    log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
+    """
+    content = (reader, X, X_unlabeled, classes)
+    log_proba = _cached(memory, _label_rows, content, n_jobs=n_jobs)
+    warn_how_it_is_read(reader)
+    return log_proba
+
+
+def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, memory=None, **jobs):
+    """Fit the teacher; label X out-of-fold and X_unlabeled with the one fitted on all rows.
+
+    Parameters
+    ----------
+    reader : TeacherReader
+        Not fitted.
+    X, X_unlabeled : rows
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+    splits : list of (train, test) or None
+        Of the rows of X. None labels them by the teacher that was fitted on them.
+    fit_params : dict
+        For the teacher's ``fit``.
+    memory : joblib.Memory, default=None
+    **jobs : dict
+        ``n_jobs`` and ``verbose``.
+
+    Returns
+    -------
+    reader : TeacherReader
+        Fitted on all rows of X.
+    log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
+    """
+    content = (reader, X, y, X_unlabeled, classes, splits, fit_params)
+    reader, log_proba = _cached(memory, _fit_and_label, content, **jobs)
+    warn_how_it_is_read(reader)
+    return reader, log_proba
+
+
+def warn_if_certain(log_proba, name):
+    """Warn if every row has one class at the ceiling: there is nothing soft to learn.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_labeled, n_classes)
+    name : str
+        The teacher's.
+    """
+    if np.fmax.reduce(log_proba, axis=1).min() > np.log(CERTAIN):
+        warnings.warn(
+            f"The teacher {name} is certain of every training row, so its labels are no softer "
+            "than the real ones. It may have memorised the rows it was fitted on: pass it "
+            "unfitted, clone(teacher), to have them labelled out-of-fold.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def make_splits(cv, X, y, seed, split_params):
+    """Return the splits of the out-of-fold labels; whole numbers are shuffled and seeded.
+
+    Raises
+    ------
+    ValueError
+        If a row is never held out, or the splitter needs groups and there are none.
+    """
+    if cv is None or isinstance(cv, int | np.integer):
+        cv = StratifiedKFold(cv or DEFAULT_FOLDS, shuffle=True, random_state=seed)
+    else:
+        cv = check_cv(cv, y, classifier=True)
+    try:
+        splits = list(cv.split(indexable_rows(X), y, **split_params))
+    except ValueError as error:
+        if "groups" in str(error) and "groups" not in split_params:
+            raise ValueError(
+                f"cv={cv} needs groups. Enable metadata routing, "
+                "sklearn.set_config(enable_metadata_routing=True), and pass fit(..., groups=...)."
+            ) from error
+        raise
+    times_held_out = np.zeros(len(y), dtype=int)
+    for _, test in splits:
+        times_held_out[test] += 1
+    if not times_held_out.all():
+        raise ValueError(
+            f"cv leaves {np.sum(times_held_out == 0)} of {len(y)} rows without an "
+            "out-of-fold label. Use a splitter that holds every row out at least once, such as "
+            "StratifiedKFold, or cv='in-sample'."
+        )
+    return splits
+
+
+def _classes_of(reader):
+    classes = getattr(reader.classifier, "classes_", None)
+    if classes is None:
+        raise ValueError(
+            f"The teacher {reader.name} has no classes_. Pass classes, in the order of its "
+            "columns."
+        )
+    return classes
+
+
+def _cached(memory, function, content, **jobs):
+    """Call ``function(*content, **jobs)``, or find what it returned for equal content.
+
+    joblib would hash the arguments itself, and take every copy of a torch module for another one.
+    """
+    if memory is None or memory.location is None:
+        return function(*content, **jobs)
+    key = f"{function.__name__}-{content_key(content)}"
+    return memory.cache(_call, ignore=["function", "content", "jobs"])(
+        key, function=function, content=content, jobs=jobs
+    )
+
+
+def _call(key, function, content, jobs):
+    return function(*content, **jobs)
+
+
+def _label_rows(reader, X, X_unlabeled, classes, n_jobs=None):
+    chunks = [chunk for rows in (X, X_unlabeled) for chunk in _in_chunks(rows)]
+    return np.concatenate(list(label(reader, chunks, classes, n_jobs=n_jobs)))
+
+
+def _in_chunks(X):
+    """Cut rows into chunks of a fixed size; few rows stay as they are."""
+    n_samples = n_rows(X)
+    if 0 < n_samples <= CHUNK_ROWS:
+        yield X
+        return
+    X = X if n_samples == 0 else indexable_rows(X)
+    for start in range(0, n_samples, CHUNK_ROWS):
+        yield take_rows(X, np.arange(start, min(start + CHUNK_ROWS, n_samples)))
+
+
+def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_jobs=None, verbose=0):
+    if splits is None:
+        fitted = reader.fit(X, y, **fit_params)
+        return fitted, _label_rows(fitted, X, X_unlabeled, classes, n_jobs)
+    X = indexable_rows(X)
+    # The fit on all rows is one job beside the folds: it takes longest, and so begins first.
+    calls = [delayed(reader.fit)(X, y, **fit_params)]
+    calls += [
+        delayed(_label_fold)(reader, X, y, classes, train, test, fit_params)
+        for train, test in splits
+    ]
+    fitted, *folds = track(
+        _run(calls, n_jobs, verbose),
+        total=len(calls),
+        text=f"fits and out-of-fold labels of {reader.name}",
+        verbose=verbose,
+    )
+    parts = [_mean_of_folds(splits, folds, n_rows(X))]
+    if n_rows(X_unlabeled):
+        parts.append(_label_rows(fitted, X_unlabeled, None, classes, n_jobs))
+    return fitted, np.concatenate(parts)
+
+
+def _run(calls, n_jobs, verbose):
+    """Run calls in parallel; as they come in where a bar is shown and the backend can do it."""
+    if verbose:
+        try:
+            return Parallel(n_jobs=n_jobs, return_as="generator")(calls)
+        except ValueError:  # multiprocessing and Ray give a list or nothing
+            pass
+    return Parallel(n_jobs=n_jobs)(calls)
+
+
+def _label_fold(reader, X, y, classes, train, test, fit_params):
+    held_out, y_train = take_rows(X, test), take_rows(y, train)
+    present = np.unique(y_train)
+    if len(present) == 1:
+        # Most classifiers refuse to learn a single class; its label is certain.
+        return np.tile(np.where(classes == present[0], 0.0, np.nan), (len(test), 1))
+    params = slice_params(X, fit_params, indices=train)
+    fitted = reader.fit(take_rows(X, train), y_train, **params)
+    return fitted.log_proba(held_out, classes, may_miss_classes=True)
+
+
+def _mean_of_folds(splits, folds, n_samples):
+    """Average what several folds say of a row, in probability.
+
+    A class that one of them could not know counts as zero there, and is unknown if it was unknown
+    to all.
+    """
+    total = np.full((n_samples, folds[0].shape[1]), -np.inf)
+    unknown = np.ones(total.shape, dtype=bool)
+    times_labeled = np.zeros(n_samples, dtype=int)
+    for (_, test), log_proba in zip(splits, folds, strict=True):
+        missing = np.isnan(log_proba)
+        total[test] = np.logaddexp(total[test], np.where(missing, -np.inf, log_proba))
+        unknown[test] &= missing
+        times_labeled[test] += 1
+    total[unknown] = np.nan
+    return total - np.log(times_labeled)[:, None]

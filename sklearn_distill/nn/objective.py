@@ -1,0 +1,210 @@
+"""What a net minimises in each training step: Hinton's objective on its own logits and layers."""
+
+import math
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from sklearn_distill.losses.torch import cross_entropy_rows, hinton, kl
+from sklearn_distill.nn.outputs import (
+    KINDS,
+    LOOKS_LIKE,
+    check_width,
+    is_single,
+    misread,
+    output_of_net,
+    tensor_of,
+    to_logits,
+)
+
+#: What to write instead, where a student's output is misread.
+_REMEDIES = {
+    "logits": "For logits write criterion=torch.nn.CrossEntropyLoss (with one output for two "
+    "classes BCEWithLogitsLoss); for probabilities let nn.Softmax(dim=1) be the last that the "
+    "module does.",
+    "proba": "Return logits from forward, or apply the softmax as the module's last layer, "
+    "nn.Softmax(dim=1).",
+    "binary-proba": "Return log-odds from forward, or apply the sigmoid as the module's last "
+    "layer, nn.Sigmoid(); a skorch net then takes criterion=torch.nn.BCELoss.",
+}
+
+
+class Objective:
+    """Hinton's objective for the rows of a batch.
+
+    .. math:: \\frac1N \\sum_i w_i \\left[(1 - \\alpha_i) \\, CE(y_i, z_i)
+        + \\alpha_i \\, L(p_i, z_i; T)\\right] + \\sum_h \\lambda_h L_h
+
+    where L is the loss on logits (for "kl" it is T² · KL, whose gradient has the scale of the
+    cross-entropy's at every temperature), and the weights w are divided by their mean.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_labeled,)
+        Positions of the classes.
+    log_proba : ndarray of shape (n_rows, n_classes) or None
+        The teacher's, of the labelled rows and then of the others; None if there is no teacher.
+    row_alpha, row_weight : ndarray of shape (n_rows,)
+        Weight of the teacher against the label, and of the row against other rows.
+    temperature : float
+    n_classes : int
+    loss : callable, default=kl
+        ``loss(student_logits, teacher_log_proba, temperature=, labels=, sample_weight=)``.
+    valid_weight : ndarray of shape (n_labeled,), default=None
+        Weight of each labelled row where the loss is validated; None leaves validation to the
+        criterion of the net.
+    device : str or torch.device, default="cpu"
+    seed : int, default=0
+        Of the order of the batches.
+    hints : HintLosses, default=None
+        Losses on layers.
+
+    Attributes
+    ----------
+    output : str or None
+        The kind of the module's output. Known from the first batch on: many a skorch net makes its
+        module when the training begins.
+    """
+
+    def __init__(
+        self,
+        labels,
+        log_proba,
+        row_alpha,
+        row_weight,
+        temperature,
+        *,
+        n_classes,
+        loss=kl,
+        valid_weight=None,
+        device="cpu",
+        seed=0,
+        hints=None,
+    ):
+        def tensor(values, dtype=torch.float32):
+            return torch.as_tensor(values, dtype=dtype, device=device)
+
+        self.n_labeled = len(labels)
+        self.n_classes = n_classes
+        self.temperature = temperature
+        self.loss_on_logits = loss
+        self.hints = hints
+        self.generator = torch.Generator().manual_seed(seed)
+        self.output = None
+        self.labels = tensor(labels, torch.int64)
+        self.log_proba = None if log_proba is None else tensor(log_proba)
+        if len(row_alpha) > self.n_labeled:
+            # A row without a label shows callbacks the teacher's; its loss has no use for it.
+            best = self.log_proba[self.n_labeled :].argmax(dim=1)
+            self.labels = torch.cat([self.labels, best])
+        own_alpha = row_alpha[: self.n_labeled]
+        # One alpha for all, or equal weights, is by far the most frequent. The loss then is the
+        # plain formula: faster, and with alpha=0 torch's own cross-entropy to the last bit.
+        self.alpha = float(own_alpha[0]) if np.ptp(own_alpha) == 0 else tensor(row_alpha)
+        self.weight = _relative(row_weight, tensor)
+        self.valid_weight = None if valid_weight is None else _relative(valid_weight, tensor)
+
+    def loss(self, net, batch, fit_params):
+        """Return the loss of one batch and the module's output."""
+        X, labels = batch
+        rows = batch.rows
+        if self.hints is not None and self.hints.needs_inputs:
+            if not (isinstance(X, torch.Tensor) and X.is_floating_point()):
+                raise TypeError(
+                    "A hint on derivatives needs rows in one tensor of floating-point numbers. "
+                    "Use another loss for rows like these."
+                )
+            X = X.detach().requires_grad_()  # how the outputs react to it is what is compared
+        with self.listening(net) as student_layers:
+            output = net.infer(X, **fit_params)
+        who = f"The student {type(net.module_).__name__}"
+        first = self.output is None
+        if first:
+            self.output = output_of_net(net)
+        logits = to_logits(output, self.output, who=who)
+        check_width(logits, self.n_classes, who=who)
+        if first:
+            self._look_at(net, tensor_of(output), who)
+        loss = self.loss_of_rows(logits, labels.long(), rows)
+        if self.hints is not None:
+            loss = loss + self.hints.loss(student_layers, rows, X)
+        self.check_finite(net, loss, X, "training")
+        return loss, output
+
+    def after_backward(self):
+        """Train the projections of the hints."""
+        if self.hints is not None:
+            self.hints.step()
+
+    def loss_of_rows(self, logits, labels, rows):
+        """Return the objective on logits, averaged over the rows of a batch."""
+        alpha = self.alpha if isinstance(self.alpha, float) else self.alpha[rows]
+        log_proba = None if self.log_proba is None else self.log_proba[rows]
+        weight = None if self.weight is None else self.weight[rows]
+        if self.n_labeled < len(self.labels):
+            # The batch has the teacher's choice there, for callbacks; the loss must not learn it.
+            labels = torch.where(rows < self.n_labeled, labels, -1)
+        loss = hinton(
+            logits,
+            log_proba,
+            labels,
+            alpha,
+            self.temperature,
+            loss=self.loss_on_logits,
+            sample_weight=weight,
+        )
+        # A weighted mean divides by the weights of the batch. Heavy batches are to count more.
+        return loss if weight is None else loss * weight.mean()
+
+    def validation_loss(self, output, batch):
+        """Return the cross-entropy with the real labels, each row and class by its weight."""
+        # Divided by the number of rows, not by their weight: skorch averages batches by size.
+        rows = cross_entropy_rows(to_logits(output, self.output), batch[1].long())
+        return (self.valid_weight[batch.rows] * rows).mean()
+
+    def listening(self, net):
+        """Return a context in which the layers that hints name are captured."""
+        return nullcontext() if self.hints is None else self.hints.listening(net.module_)
+
+    def check_finite(self, net, loss, X, stage):
+        """Raise an error that names the likely cause, if a loss is not a finite number."""
+        value = loss.item()
+        if math.isfinite(value):
+            return
+        missing = _rows_not_finite(X)
+        if missing:
+            raise ValueError(
+                f"X has NaN or infinite values, in {missing} rows of a batch: a network cannot "
+                "take them. Put a SimpleImputer before it in a Pipeline, or drop the rows."
+            )
+        epoch = len(net.history)
+        batch = len(net.history[-1].get("batches", [])) if net.history else 0
+        raise FloatingPointError(
+            f"The {stage} loss became {value} in epoch {epoch}, batch {batch}. Lower the "
+            "learning rate, clip the gradients, or scale the inputs."
+        )
+
+    def _look_at(self, net, output, who):
+        """Raise ValueError if the first outputs are not what they are read as."""
+        found = misread(output, self.output)
+        if found:
+            raise ValueError(
+                f"{who} {LOOKS_LIKE[found]}, and is read as {self.output!r}. {_REMEDIES[found]}"
+            )
+        if is_single(output) and isinstance(net.criterion_, KINDS["logits"] | KINDS["proba"]):
+            raise ValueError(
+                f"{who} has one output, and its criterion {type(net.criterion_).__name__} needs "
+                "one per class. Use skorch.NeuralNetBinaryClassifier, or the bare module."
+            )
+
+
+def _relative(weight, tensor):
+    """Return weights divided by their mean, as a tensor; None if they are all equal."""
+    return None if np.ptp(weight) == 0 else tensor(weight / weight.mean())
+
+
+def _rows_not_finite(X):
+    """Return the number of rows with NaN or infinity in a tensor, or dict or tuple of tensors."""
+    parts = X.values() if isinstance(X, dict) else X if isinstance(X, tuple) else (X,)
+    return max(int((~part.isfinite().reshape(len(part), -1).all(dim=1)).sum()) for part in parts)

@@ -1,0 +1,280 @@
+"""Gradient training of networks, through their own logits and layers."""
+
+from contextlib import nullcontext
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from sklearn_distill.decoding import NetworkDecoder
+from sklearn_distill.hints import LayerHint
+from sklearn_distill.losses import LOGIT_LOSSES, get_logit_loss
+from sklearn_distill.strategies._class_weight import balanced_weight
+from sklearn_distill.strategies._strategy import Strategy
+from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
+from sklearn_distill.utils._sklearn_private import Interval, StrOptions
+from sklearn_distill.utils.dispatch import is_module, is_network, is_of_kind
+from sklearn_distill.utils.seeds import own_rng
+
+#: Settings of which a skorch net has its own.
+_OF_BARE_MODULES = (
+    *("max_epochs", "lr", "weight_decay", "batch_size", "validation_fraction", "patience"),
+    *("device", "verbose"),
+)
+
+
+class GradientTraining(Strategy):
+    """Teach a network by gradient descent on Hinton's objective.
+
+    The student is a torch module (an instance, which starts from its own weights, or a class) or
+    a skorch net with the optimiser, callbacks, early stopping, device and batch size of the user.
+    It minimises, on its own logits z,
+
+    .. math:: (1 - \\alpha) \\, CE(y, z) + \\alpha \\, T^2 \\, KL(p_T \\| softmax(z / T))
+
+    so that nothing needs undoing when it predicts. The loop is skorch's; the batches are slices of
+    tensors in memory. A validation split measures the loss on real labels. With ``alpha=0`` the
+    same happens without a teacher: same weights to start from, same batches.
+
+    Parameters
+    ----------
+    max_epochs : int or None, default=None
+        Passes over the rows. None takes as many as make about 5,000 steps, from 30 to 200. This
+        and the next settings are for bare modules; a skorch net has its own.
+    lr : float, default=3e-3
+        Largest learning rate of the one-cycle schedule of AdamW.
+    weight_decay : float, default=1e-3
+        Of AdamW.
+    batch_size : int or None, default=None
+        Rows per step. None takes the power of two below a thirty-second of the rows, from 16 to
+        256.
+    validation_fraction : float or None, default=0.1
+        Share of the labelled rows on which training stops early, of every class; the only row of
+        a class is trained on. None trains to the end.
+    patience : int or None, default=None
+        Epochs without a lower validation loss after which training stops; the best weights are
+        kept. None takes a third of ``max_epochs``, since the schedule does its best work last.
+    device : str, default="cpu"
+        Where to train.
+    loss : str or callable, default="kl"
+        The teacher's term: "kl", "soft-cross-entropy", "logit-mse", "jensen-shannon",
+        "reverse-kl", "dkd", "dist", "logit-standardization", "wsld", or a function with the
+        arguments of :func:`sklearn_distill.losses.torch.kl`. This and the next settings are for
+        skorch nets too.
+    hints : list of LayerHint, default=None
+        Layers of teacher and student that are to agree.
+    class_weight : dict or "balanced", default=None
+        Weight of each class, by label; "balanced" makes the real labels equally heavy. It goes
+        into the targets, so that the temperature does not change it. The weights in the criterion
+        of a skorch net (``criterion__weight``, ``criterion__pos_weight``) do so in any case.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, dropout, batches and the validation split. None takes that of the
+        distillation estimator.
+    verbose : int, default=None
+        Whether to show a progress bar over epochs. None takes that of the distillation estimator.
+
+    See Also
+    --------
+    DistillationClassifier : Takes it as ``strategy``.
+
+    References
+    ----------
+    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015,
+       `arXiv:1503.02531 <https://arxiv.org/abs/1503.02531>`_.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from torch import nn
+    >>> from sklearn_distill import DistillationClassifier, GradientTraining
+    >>> X, y = load_digits(return_X_y=True)
+    >>> teacher = RandomForestClassifier(min_samples_leaf=2, random_state=0).fit(
+    ...     X[:1000], y[:1000]
+    ... )
+    >>> student = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+    >>> model = DistillationClassifier(
+    ...     teacher, student, strategy=GradientTraining(max_epochs=20), random_state=0
+    ... )
+    >>> model = model.fit(X[:1000], y[:1000])
+    >>> bool(model.score(X[1000:], y[1000:]) > 0.8)
+    True
+    """
+
+    name = "gradient"
+    decoder_class = NetworkDecoder
+
+    _parameter_constraints: dict = {
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "loss": [StrOptions({*LOGIT_LOSSES}), callable],
+        "hints": [list, tuple, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose", None],
+    }
+
+    def __init__(
+        self,
+        max_epochs=None,
+        *,
+        lr=3e-3,
+        weight_decay=1e-3,
+        batch_size=None,
+        validation_fraction=0.1,
+        patience=None,
+        device="cpu",
+        loss="kl",
+        hints=None,
+        class_weight=None,
+        random_state=None,
+        verbose=None,
+    ):
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.loss = loss
+        self.hints = hints
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def objection(self, student):
+        """Return why this student cannot be taught in this way, or None."""
+        if not is_network(student):
+            return "needs a torch module or a skorch net"
+        if not is_module(student) and is_of_kind(student, "regressor"):
+            return "needs a net that is no regressor"
+        return super().objection(student)
+
+    def teach(self, student, transfer_set):
+        """Train the bare network; see :meth:`Strategy.teach`. It comes back as a skorch net."""
+        from sklearn_distill.nn import net as nets
+
+        targets = transfer_set.targets
+        bare = is_module(student)
+        device = (self.device if bare else student.device) or "cpu"
+        inside = self._inside_of_teacher(transfer_set)
+        rows = transfer_set.X  # with alpha=0 there may be others, that nobody has labelled
+        if targets.n_rows > targets.n_labeled:
+            rows = transfer_set.all_rows()
+        seed = own_rng(self.random_state).randint(np.iinfo(np.int32).max)
+        # The teacher is locked first, as where it labels. In the other order two threads could
+        # wait for each other.
+        with _held(inside, device), nets.seeded(seed):
+            if bare:
+                student, rows = self._net_of(student, rows, transfer_set, seed)
+            else:
+                nets.warn_of_unused_parts(student)
+            hints = None if inside is None else _hint_losses(self.hints, *inside, device)
+            objective = self._objective(student, targets, bare, device, seed, hints)
+            nets.train_in_memory(student, rows, objective, transfer_set.fit_params)
+        if bare:
+            nets.forget_training(student)
+        return student, NetworkDecoder(targets.classes, output=objective.output)
+
+    def _net_of(self, module, rows, transfer_set, seed):
+        """Return a skorch net of a bare module, and the rows as tensors."""
+        from sklearn_distill.nn.batches import inputs_for
+        from sklearn_distill.nn.capture import check_device
+        from sklearn_distill.nn.net import as_net
+
+        if transfer_set.fit_params:
+            raise TypeError(
+                f"A bare module takes no further arguments in fit. Got "
+                f"{sorted(transfer_set.fit_params)}. Wrap it in a skorch net, which passes them "
+                "to forward, or leave them out."
+            )
+        check_device(self.device)
+        module = (module() if isinstance(module, type) else module).to(self.device)
+        rows = inputs_for(module, rows, self.device)
+        settings = {key: getattr(self, key) for key in _OF_BARE_MODULES}
+        targets = transfer_set.targets
+        net = as_net(module, rows, targets.labels, targets.n_rows, seed=seed, **settings)
+        return net, rows
+
+    def _objective(self, net, targets, bare, device, seed, hints):
+        from sklearn_distill.nn.objective import Objective
+
+        class_weight = self._class_weight(net, targets)
+        # In the targets below a label's weight is mixed with the teacher's. Validation knows only
+        # labels, and needs it alone; what a net of the user's is validated by is its criterion.
+        own = targets.row_weight[: targets.n_labeled] * class_weight[targets.labels]
+        weighted = targets.with_class_weight(class_weight)
+        return Objective(
+            weighted.labels,
+            weighted.log_proba,
+            weighted.row_alpha,
+            weighted.row_weight,
+            weighted.temperature,
+            n_classes=len(weighted.classes),
+            loss=get_logit_loss(self.loss),
+            valid_weight=own if bare and np.ptp(own) > 0 else None,
+            device=device,
+            seed=seed,
+            hints=hints,
+        )
+
+    def _class_weight(self, net, targets):
+        """Return the weight of each class, by this strategy and by the net's criterion."""
+        from sklearn_distill.nn.outputs import class_weight_of_net
+
+        classes, labels = targets.classes, targets.labels
+        if self.class_weight == "balanced":
+            weight = balanced_weight(targets, count_weights=True)
+        else:
+            weight = compute_class_weight(self.class_weight, classes=classes, y=classes[labels])
+        of_net = class_weight_of_net(net, len(classes))
+        return weight if of_net is None else weight * of_net
+
+    def _inside_of_teacher(self, transfer_set):
+        """Return the model that has the layers, and rows for it; None if no hint asks."""
+        if not self.hints or transfer_set.targets.log_proba is None:
+            return None
+        for hint in self.hints:
+            if not isinstance(hint, LayerHint):
+                raise TypeError(
+                    "hints must be a list of LayerHint and AttentionHint. Got "
+                    f"{hint!r} in it. Write LayerHint(teacher_layer, student_layer)."
+                )
+        if transfer_set.reader is None:
+            raise ValueError(
+                "hints need the teacher itself, and teacher is None. Pass the teacher."
+            )
+        # The student's transformers are not the teacher's: it gets the rows from before them.
+        given = transfer_set.as_given or transfer_set
+        return innermost(transfer_set.reader.teacher, given.all_rows())
+
+
+def _held(inside, device):
+    """Return a context in which a teacher that is a module is on a device, and this thread's."""
+    if inside is None or not isinstance(inside[0], TorchTeacher):
+        return nullcontext()
+    from sklearn_distill.nn.capture import undisturbed
+
+    return undisturbed(inside[0].module, device)
+
+
+def _hint_losses(hints, teacher, rows, device):
+    """Return the losses of hints, with the layers of a teacher for these rows."""
+    import torch
+
+    from sklearn_distill.nn.batches import inputs_for
+    from sklearn_distill.nn.hint_losses import ArraySource, HintLosses, ModuleSource
+
+    if isinstance(teacher, TorchTeacher):
+        inputs = inputs_for(teacher.module, teacher.prepare(rows), device)
+        source = ModuleSource(teacher.module, inputs, hints)
+    else:
+        paths = {hint.teacher_layer for hint in hints}
+        layers = {path: read_layer(teacher, rows, path) for path in paths}
+        source = ArraySource({k: torch.as_tensor(v, device=device) for k, v in layers.items()})
+    return HintLosses(hints, source).to(device)

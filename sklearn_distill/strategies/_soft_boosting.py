@@ -1,0 +1,74 @@
+"""Boosted trees on soft targets, by their own library."""
+
+from dataclasses import replace
+
+from sklearn_distill.decoding import ProbabilityDecoder
+from sklearn_distill.strategies._strategy import Strategy
+from sklearn_distill.strategies.boosting import library_of
+from sklearn_distill.strategies.boosting._labels import with_storable_weights
+
+
+class SoftBoosting(Strategy):
+    """Teach an XGBoost, LightGBM or CatBoost classifier with a soft-target objective.
+
+    The booster's own library trains it, and no row is copied. XGBoost and LightGBM minimise
+    Hinton's loss [1]_ of their margins z,
+
+    .. math:: (1 - \\alpha) \\, \\mathrm{CE}(y, \\operatorname{softmax}(z))
+        + \\alpha T^2 \\, \\mathrm{KL}(p_T \\,\\|\\, \\operatorname{softmax}(z / T)).
+
+    The temperature is inside the loss: nothing needs to be undone when predicting, and `student_`
+    on its own gives the same probabilities as the whole model.
+
+    CatBoost has losses of its own for soft targets and takes none from outside that it could
+    compute as fast. It learns the tempered blend of labels and teacher, by ``CrossEntropy`` with
+    two classes and by ``MultiCrossEntropy``, a yes-or-no question for each class, with more. The
+    model divides the answers by their sum and undoes the temperature; those of `student_` on its
+    own are as it learned them. `student_` is a new instance, with the settings that CatBoost would
+    choose for labels.
+
+    Class weights set on the booster count in the labels and the teacher alike. Early stopping
+    looks at the labels of an ``eval_set`` and at the student's own output, which in CatBoost is
+    tempered: the log loss it reports there is that of softened probabilities. ROC AUC, accuracy
+    and other metrics of two classes do not depend on that.
+
+    See Also
+    --------
+    WeightedLabels : For other classifiers with ``sample_weight``.
+
+    References
+    ----------
+    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015,
+       `arXiv:1503.02531 <https://arxiv.org/abs/1503.02531>`_.
+
+    Examples
+    --------
+    >>> from lightgbm import LGBMClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn_distill import DistillationClassifier, SoftBoosting
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = RandomForestClassifier(min_samples_leaf=3, random_state=0).fit(X, y)
+    >>> student = LGBMClassifier(n_estimators=5, verbose=-1, random_state=0)
+    >>> model = DistillationClassifier(teacher, student, strategy=SoftBoosting()).fit(X, y)
+    >>> model.student_.n_estimators_
+    5
+    """
+
+    name = "soft-boosting"
+    decoder_class = ProbabilityDecoder
+
+    def objection(self, student):
+        """Return why this student cannot be taught in this way, or None."""
+        library = library_of(student)
+        if library is None:
+            return (
+                "needs an XGBClassifier, LGBMClassifier or CatBoostClassifier "
+                "(pip install 'sklearn-distill[boosters]')"
+            )
+        return super().objection(student) or library.objection(student)
+
+    def teach(self, student, transfer_set):
+        """Fit the student on soft targets and return it with its decoder."""
+        targets = with_storable_weights(transfer_set.targets)
+        return library_of(student).teach(student, replace(transfer_set, targets=targets))

@@ -1,0 +1,107 @@
+"""Regression on tempered log-odds: logit matching for any regressor."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.multioutput import MultiOutputRegressor
+
+from sklearn_distill.decoding import RegressionDecoder
+from sklearn_distill.strategies._strategy import Strategy, fit_bare, weight_argument
+from sklearn_distill.utils._sklearn_private import Interval
+from sklearn_distill.utils.dispatch import is_network, is_of_kind, tags_of
+from sklearn_distill.utils.seeds import own_rng
+
+
+class TargetRegression(Strategy):
+    """Teach a regressor the tempered log-odds of the classes.
+
+    With two classes the student regresses on the log-odds of the second one;
+    with more, on the logits centred on zero, one output per class (a regressor
+    of one output is wrapped in :class:`~sklearn.multioutput.MultiOutputRegressor`).
+    Its predictions times a number, through a softmax, are probabilities.
+    This is the logit matching of Ba & Caruana [1]_. No row is copied.
+
+    A hard label has no finite log-odds: it is taken to give every class `label_floor` / n_classes at least.
+    What undoes temperature and floor is one number, fitted on the training rows. With ``alpha=0``
+    the same regressor learns the labels alone.
+
+    Temperature divides the regression targets and multiplies the predictions: it
+    changes nothing for a student that is indifferent to the scale of its targets
+    (trees, least squares) and acts as regularisation for others.
+
+    A skorch ``NeuralNetRegressor`` needs a module with one output per class (one with two
+    classes). Its own loss compares the log-odds.
+
+    Parameters
+    ----------
+    label_floor : float, default=2e-4
+        Divided by the number of classes, the least probability that a real label gives to any.
+    random_state : int, RandomState instance or None, default=None
+        Seeds a skorch net; other regressors have a ``random_state`` of their own. ``None`` takes
+        that of the distillation estimator.
+
+    See Also
+    --------
+    WeightedLabels : For classifiers.
+
+    References
+    ----------
+    .. [1] J. Ba, R. Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014,
+       `arXiv:1312.6184 <https://arxiv.org/abs/1312.6184>`_.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from sklearn_distill import DistillationClassifier, TargetRegression
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> teacher = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> student = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0)
+    >>> model = DistillationClassifier(teacher, student, strategy=TargetRegression()).fit(X, y)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 2)
+    """
+
+    name = "target-regression"
+    decoder_class = RegressionDecoder
+
+    _parameter_constraints: dict = {
+        "label_floor": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, label_floor=2e-4, *, random_state=None):
+        self.label_floor = label_floor
+        self.random_state = random_state
+
+    def objection(self, student):
+        """Return why this student cannot be taught in this way, or None."""
+        return (
+            super().objection(student) if is_of_kind(student, "regressor") else "needs a regressor"
+        )
+
+    def teach(self, student, transfer_set):
+        """Fit the bare student on log-odds, one regressor per class if it has one output."""
+        targets = transfer_set.targets
+        logits = targets.log_blended(self.label_floor) / targets.temperature
+        logits -= logits.mean(axis=1, keepdims=True)
+        Z = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        several = Z.ndim == 2 and not is_network(student)
+        if several and not tags_of(student).target_tags.multi_output:
+            student = MultiOutputRegressor(student)
+        X, params = transfer_set.take(None)
+        params = weight_argument(student, targets.row_weight) | params
+        if is_network(student):
+            student = _fit_net(student, X, Z, params, self.random_state)
+        else:
+            student = fit_bare(student, X, Z, **params)
+        return student, RegressionDecoder(targets.classes).with_scale(student, transfer_set)
+
+
+def _fit_net(net, X, Z, params, random_state):
+    """Fit a skorch net that regresses: in single precision, and with global generators seeded."""
+    from sklearn_distill.nn.net import seeded
+
+    with seeded(own_rng(random_state).randint(np.iinfo(np.int32).max)):
+        return net.fit(X, Z.reshape(len(Z), -1).astype(np.float32), **params)

@@ -1,0 +1,391 @@
+"""Asking the teacher: chunks, threads, backends, folds and the cache."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from joblib import parallel_config
+from sklearn.datasets import load_iris, make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from sklearn_distill import DistillationClassifier, TorchTeacher, labelling
+from sklearn_distill.labelling import CHUNK_ROWS, label
+from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.utils.content import content_key
+from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
+
+X, y = load_iris(return_X_y=True)
+MANY, MANY_LABELS = make_classification(2 * CHUNK_ROWS + 100, 20, random_state=0)
+MANY = MANY.astype(np.float32)
+
+
+def tree():
+    return DecisionTreeClassifier(max_leaf_nodes=8, random_state=0)
+
+
+# -- chunk after chunk ----------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 3])
+def test_labels_of_chunks_are_those_of_all_rows(n_jobs):
+    teacher = RandomForestClassifier(10, random_state=0).fit(X, y)
+    chunks = (X[start : start + 20] for start in range(0, 150, 20))
+    parts = list(label(teacher, chunks, n_jobs=n_jobs))
+    assert [len(part) for part in parts] == [20] * 7 + [10]
+    with np.errstate(divide="ignore"):
+        expected = np.log(teacher.predict_proba(X))
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-12)
+
+
+def test_chunks_are_asked_for_as_they_are_needed():
+    asked = []
+
+    def chunks():
+        for i in range(10):
+            asked.append(i)
+            yield X[:5]
+
+    labels = label(GaussianNB().fit(X, y), chunks(), n_jobs=2)
+    assert asked == []
+    next(labels)
+    assert asked == [0, 1]
+
+
+def test_columns_follow_the_classes_that_are_asked_for():
+    teacher = GaussianNB().fit(X, y)
+    (forth,), (back,) = (list(label(teacher, [X], order)) for order in (None, [2, 1, 0]))
+    np.testing.assert_array_equal(forth[:, ::-1], back)
+
+
+def test_what_cannot_label_says_so():
+    with pytest.raises(NotFittedError, match="GaussianNB is not fitted yet"):
+        list(label(GaussianNB(), [X]))
+    with pytest.raises(ValueError, match="has no classes_. Pass classes"):
+        list(label(nn.Linear(4, 3), [X]))
+
+
+def test_labels_of_chunks_teach_as_the_teacher_does():
+    teacher = GaussianNB().fit(X, y)
+    P = np.concatenate([np.exp(part) for part in label(teacher, [X[:70], X[70:]])])
+    from_output = DistillationClassifier(None, tree()).fit(X, y, teacher_output=P)
+    from_teacher = DistillationClassifier(teacher, tree()).fit(X, y)
+    np.testing.assert_allclose(
+        from_output.predict_proba(X), from_teacher.predict_proba(X), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 4])
+def test_the_size_of_chunks_does_not_depend_on_the_number_of_jobs(n_jobs):
+    calls = Calls()
+    teacher = RecordingClassifier(calls).fit(MANY, MANY_LABELS)
+    DistillationClassifier(teacher, tree(), n_jobs=n_jobs).fit(MANY, MANY_LABELS)
+    sizes = sorted(len(call["X"]) for call in calls.of("predict_proba"))
+    assert sizes == [100, CHUNK_ROWS, CHUNK_ROWS]
+
+
+def test_the_kind_of_teacher_is_asked_once(monkeypatch):
+    times = []
+    monkeypatch.setattr(
+        "sklearn_distill.teachers._reader.is_fitted", lambda t: times.append(t) or True
+    )
+    DistillationClassifier(GaussianNB().fit(X, y), tree()).fit(X, y)
+    assert len(times) == 1
+
+
+# -- torch modules and threads ----------------------------------------------
+
+
+def module_in_training():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Linear(20, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2)
+    )
+    return module.train()
+
+
+def state_of(module):
+    return {k: v.clone() for k, v in module.state_dict().items()}, module.training
+
+
+def assert_untouched(module, state):
+    values, training = state
+    assert module.training is training
+    for key, value in module.state_dict().items():
+        torch.testing.assert_close(value, values[key], rtol=0, atol=0)
+
+
+class Scores(CentroidClassifier):
+    """A foreign classifier with a module inside, which it calls in the mode that it is in."""
+
+    def __init__(self, module=None):
+        self.module = module
+
+    def predict_proba(self, X):
+        with torch.no_grad():
+            return self.module(torch.as_tensor(X)).softmax(dim=1).numpy()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["module", "teacher", "foreign"])
+def test_a_module_in_training_is_read_in_evaluation_whatever_the_jobs(kind, n_jobs):
+    module = module_in_training()
+    state, generator = state_of(module), torch.get_rng_state()
+    teacher = {
+        "module": module,
+        "teacher": TorchTeacher(module, batch_size=64),
+        "foreign": Scores(module).fit(MANY, MANY_LABELS),
+    }[kind]
+    reader = TeacherReader.of(teacher)
+    got = labelling.label_rows(reader, MANY, None, np.arange(2), n_jobs=n_jobs)
+    assert_untouched(module, state)
+    assert torch.equal(torch.get_rng_state(), generator)
+    with torch.no_grad():
+        still = copy.deepcopy(module).eval()
+        expected = still(torch.as_tensor(MANY)).double().log_softmax(dim=1)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_four_threads_of_the_user_share_a_teacher():
+    module = module_in_training()
+    state = state_of(module)
+
+    def fit(_):
+        model = DistillationClassifier(TorchTeacher(module, batch_size=32), tree())
+        return model.fit(MANY[:2000], MANY_LABELS[:2000]).predict_proba(MANY[:100])
+
+    alone = fit(None)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(fit, range(8)))
+    for proba in together:
+        np.testing.assert_array_equal(proba, alone)
+    assert_untouched(module, state)
+
+
+def test_modules_inside_other_estimators_are_found():
+    module = module_in_training()
+    for teacher in (
+        module,
+        TorchTeacher(module),
+        Scores(module),
+        make_pipeline(StandardScaler(), Scores(module)),
+        DistillationClassifier(module, tree()),
+    ):
+        assert TeacherReader(teacher, True).modules == (module,)
+    assert TeacherReader(RandomForestClassifier(3).fit(X, y), True).modules == ()
+
+
+# -- backends ----------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing", "sequential", "dask"])
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_every_backend_gives_the_same(backend, verbose, capsys):
+    model = DistillationClassifier(GaussianNB(), tree(), n_jobs=2, random_state=0, verbose=verbose)
+    data, labels = MANY[:600], MANY_LABELS[:600]
+    alone = copy.copy(model).set_params(n_jobs=None).fit(data, labels).predict_proba(data)
+    if backend == "dask":
+        distributed = pytest.importorskip("distributed")
+        client = distributed.Client(processes=False, n_workers=1, dashboard_address=None)
+    try:
+        with parallel_config(backend):
+            proba = model.fit(data, labels).predict_proba(data)
+    finally:
+        if backend == "dask":
+            client.close()
+    np.testing.assert_array_equal(proba, alone)
+
+
+def test_the_fit_on_all_rows_runs_beside_those_of_the_folds(monkeypatch):
+    batches = []
+    parallel = labelling.Parallel
+
+    class Counting(parallel):
+        def __call__(self, calls):
+            batches.append(list(calls))
+            return super().__call__(batches[-1])
+
+    monkeypatch.setattr(labelling, "Parallel", Counting)
+    DistillationClassifier(GaussianNB(), tree(), cv=4).fit(X, y)
+    assert [len(batch) for batch in batches] == [5]
+
+
+# -- folds ----------------------------------------------
+
+
+def test_repeated_folds_are_averaged_in_probability():
+    cv = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
+    splits = list(cv.split(X, y))
+    _, log_proba = labelling.fit_and_label(
+        TeacherReader.of(GaussianNB()), X, y, None, np.arange(3), splits=splits, fit_params={}
+    )
+    total = np.zeros((150, 3))
+    for train, test in splits:
+        total[test] += GaussianNB().fit(X[train], y[train]).predict_proba(X[test]) / 2
+    np.testing.assert_allclose(np.exp(log_proba), total, rtol=1e-9)
+
+
+def test_a_class_that_a_fold_missed_is_unknown_and_no_vote_of_zero():
+    # Unshuffled folds: each misses a class, and the teacher is certain to 1e-200 of the others.
+    splits = list(KFold(3).split(X))
+    _, log_proba = labelling.fit_and_label(
+        TeacherReader.of(GaussianNB()), X, y, None, np.arange(3), splits=splits, fit_params={}
+    )
+    assert np.isnan(log_proba[np.arange(150), y]).all()
+    assert not np.isneginf(log_proba).any()
+    model = DistillationClassifier(GaussianNB(), tree(), cv=KFold(3), alpha=0.5).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_splits_are_checked_before_anything_is_fitted():
+    calls = Calls()
+    cv = [(np.arange(50), np.arange(50, 150))]
+    with pytest.raises(ValueError, match="cv leaves 50 of 150 rows"):
+        DistillationClassifier(RecordingClassifier(calls), tree(), cv=cv).fit(X, y)
+    assert calls == []
+
+
+# -- cache ----------------------------------------------
+
+
+def entries(folder):
+    return len(list(folder.rglob("output.pkl")))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("kind", ["module", "lambda", "forest"])
+def test_a_search_asks_a_teacher_once_per_fold(tmp_path, kind, n_jobs):
+    teacher = {
+        "module": nn.Linear(4, 3),
+        "lambda": TorchTeacher(nn.Linear(4, 3), preprocess=lambda X: X * 2),
+        "forest": RandomForestClassifier(5, min_samples_leaf=3, random_state=0).fit(X, y),
+    }[kind]
+    model = DistillationClassifier(teacher, tree(), memory=str(tmp_path))
+    search = GridSearchCV(model, {"temperature": [1, 2, 3, 4]}, cv=3, n_jobs=n_jobs, refit=False)
+    search.fit(X.astype(np.float32), y)
+    assert entries(tmp_path) == 3
+
+
+def test_an_unfitted_teacher_is_fitted_once_per_fold(tmp_path):
+    calls = Calls()
+    model = DistillationClassifier(RecordingClassifier(calls), tree(), memory=str(tmp_path), cv=2)
+    GridSearchCV(model, {"alpha": [0.3, 0.6], "temperature": [1, 4]}, cv=3, refit=False).fit(X, y)
+    assert len(calls.of("fit")) == 3 * 3
+
+
+def test_other_content_is_asked_anew(tmp_path):
+    module = nn.Linear(4, 3)
+    rows = X.astype(np.float32)
+
+    def fit():
+        DistillationClassifier(module, tree(), memory=str(tmp_path)).fit(rows, y)
+
+    fit()
+    fit()
+    assert entries(tmp_path) == 1
+    with torch.no_grad():
+        module.bias[0] += 1
+    fit()
+    assert entries(tmp_path) == 2
+
+
+def test_keys_are_equal_for_copies_and_differ_for_others():
+    scale = 2.0
+    module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    assert content_key(module) == content_key(pickle.loads(pickle.dumps(module)))
+    assert content_key(module) == content_key(copy.deepcopy(module))
+    assert content_key(module) != content_key(module.half())
+    keys = {
+        content_key(thing)
+        for thing in (
+            lambda X: X * 2,
+            lambda X: X * 3,
+            lambda X: X * scale,
+            lambda X, by=3: X * by,
+            np.sqrt,
+            np.exp,
+            partial(np.add, 1),
+            torch.zeros(3),
+            torch.zeros(3, dtype=torch.bfloat16),
+            torch.zeros(1, 3),
+            X,
+            TeacherReader(LogisticRegression(), False),
+            TeacherReader(LogisticRegression(C=2), False),
+        )
+    }
+    assert len(keys) == 13
+    reader = TeacherReader.of(module)
+    assert reader.classifier is not None
+    assert content_key(reader) == content_key(TeacherReader.of(module))
+
+
+def test_what_has_no_content_is_refused_in_words(tmp_path):
+    class Locked(CentroidClassifier):
+        def fit(self, X, y, sample_weight=None):
+            self.generator_ = (i for i in range(3))
+            return super().fit(X, y)
+
+    model = DistillationClassifier(Locked().fit(X, y), tree(), memory=str(tmp_path))
+    with pytest.raises(TypeError, match="memory cannot tell by content.*Leave memory out"):
+        model.fit(X, y)
+
+
+def test_a_module_class_of_the_main_script_is_cached_in_workers(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import numpy as np
+            from sklearn.datasets import load_iris
+            from sklearn.model_selection import GridSearchCV
+            from sklearn.tree import DecisionTreeClassifier
+            from torch import nn
+            from sklearn_distill import DistillationClassifier
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(4, 3)
+
+                def forward(self, x):
+                    return self.layer(x)
+
+            if __name__ == "__main__":
+                X, y = load_iris(return_X_y=True)
+                model = DistillationClassifier(
+                    Net(), DecisionTreeClassifier(max_depth=2), memory={str(tmp_path / "m")!r}
+                )
+                GridSearchCV(
+                    model, {{"temperature": [1, 2, 3]}}, cv=3, n_jobs=2, refit=False,
+                    error_score="raise",
+                ).fit(X.astype(np.float32), y)
+            """
+        )
+    )
+    subprocess.run([sys.executable, str(script)], check=True, cwd=str(tmp_path), timeout=120)
+    assert entries(tmp_path / "m") == 3
+
+
+def test_nothing_is_hashed_without_memory(monkeypatch):
+    def explode(*things):
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(labelling, "content_key", explode)
+    DistillationClassifier(GaussianNB(), tree()).fit(X, y)
+    with pytest.raises(AssertionError, match="hashed"):
+        DistillationClassifier(GaussianNB(), tree(), memory=joblib.Memory("/nowhere")).fit(X, y)
