@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from real_data import keel
 
 from sklearn_distill import SoftBoosting, WeightedLabels
-from sklearn_distill.targets import SoftTargets, label_with_fitted
+from sklearn_distill.targets import SoftTargets, TransferSet
 
 WAYS = ("hard labels", "soft, T=1", "soft, T=3")
 
@@ -46,7 +46,8 @@ def load(name, n_rows):
     rows = np.random.RandomState(0).permutation(len(y))[:n_rows]
     X, (classes, y) = X.to_numpy()[rows], np.unique(y[rows], return_inverse=True)
     teacher = ExtraTreesClassifier(100, min_samples_leaf=2, n_jobs=2, random_state=0).fit(X, y)
-    return X, y, classes, label_with_fitted(teacher, X, None, np.arange(len(classes)))
+    proba = np.maximum(teacher.predict_proba(X), 0.01 / len(classes))
+    return X, y, classes, np.log(proba / proba.sum(axis=1, keepdims=True))
 
 
 def fit(way, student, X, y, classes, log_proba):
@@ -54,9 +55,9 @@ def fit(way, student, X, y, classes, log_proba):
     if way == "hard labels":
         return student.fit(X, y)
     temperature = 1.0 if way.endswith("T=1") else 3.0
-    trainer = WeightedLabels() if way.startswith("copies") else SoftBoosting()
-    targets = SoftTargets(np.arange(len(classes)), y, log_proba, 0.75, temperature)
-    return trainer.fit(student, X, y, None, targets, {})
+    strategy = WeightedLabels() if way.startswith("copies") else SoftBoosting()
+    targets = SoftTargets.from_alpha(np.arange(len(classes)), y, log_proba, 0.75, temperature)
+    return strategy.teach(student, TransferSet(X, y, None, targets))
 
 
 def compare_times(library, data, options):

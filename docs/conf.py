@@ -40,9 +40,11 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_validation_checks = set(settings["tool"]["numpydoc_validation"]["checks"])
-# What comes from scikit-learn or Python is documented there.
+# What comes from scikit-learn or Python is documented there. The fields of a record are described
+# as its attributes, and not once more as parameters.
 numpydoc_validation_exclude = {
     r"\.(get_params|set_params|get_metadata_routing|set_\w+_request)$",
+    r"\.(TransferSet|SoftTargets|\w*Decoder)$",
     r"^(?!sklearn_distill\.)",
 }
 

@@ -167,12 +167,16 @@ def small_network():
     )
 
 
-def distilled(seed, labeled, digits, unlabeled, **params):
+def distilled(seed, labeled, digits, unlabeled, hints=None, **params):
     """Teach a student with the labelled images, and with others that have no label, if any."""
     torch.manual_seed(seed)
     n_images = len(labeled) + len(unlabeled)
     training = GradientTraining(
-        max_epochs=600 * 32 // n_images, batch_size=32, lr=5e-3, validation_fraction=None
+        max_epochs=600 * 32 // n_images,
+        batch_size=32,
+        lr=5e-3,
+        validation_fraction=None,
+        hints=hints,
     )
     model = DistillationClassifier(
         teacher, small_network(), strategy=training, random_state=seed, **params

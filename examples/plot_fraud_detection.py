@@ -17,7 +17,6 @@ the same students are worth without a teacher.
 # is deployed today is judged by the payments of tomorrow, so the first 70 % in time are to learn
 # from and the last 30 % to judge by. The latter are used once, for the figures at the end.
 
-import copy
 import pickle
 import tempfile
 import time
@@ -76,14 +75,15 @@ say("teacher fitted: 200 randomised trees and 400 boosted ones")
 # Most of them are tiny, and to a student .01 and .001 are both nearly zero. That is what the
 # **temperature** T is for. The student learns the probabilities raised to the power 1/T, which
 # pulls them apart (for T = 4 into about .24 and .15), and when it predicts, its own are raised to
-# the power T, so that they mean again what they say. The higher T, the more of its few leaves a
-# tree spends on telling the unlikely from the very unlikely. **alpha** is how far the teacher is
+# a power again, so that they mean what they say. The higher T, the more of its few leaves a tree
+# spends on telling the unlikely from the very unlikely. **alpha** is how far the teacher is
 # believed: 1 means entirely; 0 not at all, and the student learns the real labels only.
 #
 # Three students
 # --------------
 # A tree with 64 leaves can be printed on a page. A logistic regression is a weighted sum. The
-# third one is a *regressor*: it knows nothing of classes and learns the teacher's log-odds.
+# third one is a *regressor*: it knows nothing of classes and learns the teacher's log-odds, or
+# those of the labels, which are taken to be nearly certain, so that their log-odds are finite.
 
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
@@ -144,20 +144,15 @@ def search(student, grid, memory, **params):
     ).fit(X_train, y_train)
 
 
-def without_teacher(model):
-    """What is deployed: the student and its temperature. The teacher has done its work."""
-    model = copy.copy(model)
-    model.teacher = model.teacher_ = None
-    return model
-
-
+# ``standalone()`` is what is deployed: the student and the number that undoes the temperature. The
+# teacher has done its work.
 models = {("teacher", ""): teacher}
 with tempfile.TemporaryDirectory() as memory:
     for name, (student, hard_grid, soft_grid) in students.items():
         twin = search(student, hard_grid, memory, alpha=0)
-        models[name, "hard labels"] = without_teacher(twin.best_estimator_)
+        models[name, "hard labels"] = twin.best_estimator_.standalone()
         found = search(student, soft_grid, memory)
-        models[name, "distilled"] = without_teacher(found.best_estimator_)
+        models[name, "distilled"] = found.best_estimator_.standalone()
         chosen = ", ".join(f"{key} {value}" for key, value in found.best_params_.items())
         say(f"{name}: {chosen} is the best of {len(found.cv_results_['params'])} candidates")
 

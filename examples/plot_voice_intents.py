@@ -198,7 +198,7 @@ def distilled(student, X, y, X_unlabeled=None, **params):
     return model.fit(X, y, X_unlabeled=X_unlabeled)
 
 
-def half_taught(X, y, X_unlabeled=None, start=net.module_, **params):
+def half_taught(X, y, X_unlabeled=None, start=net.module_, hints=None, **params):
     n_sentences = len(X) + (0 if X_unlabeled is None else len(X_unlabeled))
     training = GradientTraining(
         max_epochs=n_epochs(n_sentences, 120),
@@ -206,6 +206,7 @@ def half_taught(X, y, X_unlabeled=None, start=net.module_, **params):
         lr=lr,
         weight_decay=1e-2,
         validation_fraction=None,
+        hints=hints,
     )
     student = make_pipeline(FunctionTransformer(tokenize), every_other_layer(start))
     return distilled(student, X, y, X_unlabeled, strategy=training, **params)

@@ -48,7 +48,10 @@ from sklearn_distill.utils.seeds import own_rng
 
 
 class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
-    """What distillation of any kind of target has in common."""
+    """What distillation of any kind of target has in common.
+
+    Subclasses have at least the parameters of the constraints below.
+    """
 
     _parameter_constraints: dict = {
         "teacher": [
@@ -56,43 +59,14 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             None,
         ],
         "student": [HasMethods("fit"), HasMethods("forward"), None],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "strategy": [StrOptions({"auto", *STRATEGIES}), Strategy],
         "cv": ["cv_object", StrOptions({"in-sample"})],
-        "probability_floor": [Interval(Real, 0, 1, closed="neither")],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        teacher,
-        student=None,
-        *,
-        temperature=2.0,
-        alpha=0.5,
-        strategy="auto",
-        cv=None,
-        probability_floor=2e-4,
-        memory=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.teacher = teacher
-        self.student = student
-        self.temperature = temperature
-        self.alpha = alpha
-        self.strategy = strategy
-        self.cv = cv
-        self.probability_floor = probability_floor
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -153,9 +127,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         # Nothing is set before everything has worked.
         self.teacher_ = reader.teacher if reader is not None and reader.fitted else None
         self.student_, self.decoder_, self.strategy_ = student, decoder, strategy
-        self.temperature_ = targets.temperature
-        if classes is not None:
-            self.classes_ = classes
+        self._remember(classes, targets)
         return self
 
     @abstractmethod
@@ -252,6 +224,10 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     @abstractmethod
     def _make_targets(self, classes, labels, log_proba, sample_weight):
         """Return what the student is to learn."""
+
+    @abstractmethod
+    def _remember(self, classes, targets):
+        """Set the fitted attributes of this kind of target."""
 
     def _check_teacher_given(self, reader, X_unlabeled, teacher_output):
         name = name_of(self)

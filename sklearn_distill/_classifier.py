@@ -1,5 +1,7 @@
 """DistillationClassifier."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
@@ -9,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation
 from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill.labelling import warn_if_contradicting
 from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import name_of, tags_of
 
 
@@ -35,10 +39,10 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
           + \\alpha \\, T^2 \\, \\mathrm{KL}(p_T \\,\\|\\, \\operatorname{softmax}(z / T)).
 
     - Every other student learns the *tempered* blend, :math:`m_{T,i} \\propto m_i^{1/T}`, as
-      weights of labels, as log-odds or as drawn labels, and ``predict_proba`` undoes the tempering:
-      it raises the student's probabilities to a power and renormalises. The power is T for a
-      student that follows its targets. It is fitted on the training rows, between 1 and T, since
-      hard labels have nothing that tempering could soften, and nothing to undo.
+      weights of labels, as log-odds or as drawn labels, and ``predict_proba`` undoes the
+      tempering: it raises the student's probabilities to a power and renormalises. The power is T
+      for a student that follows its targets. It is fitted on the training rows, between 1 and T,
+      since hard labels have nothing that tempering could soften, and nothing to undo.
 
     Parameters
     ----------
@@ -158,6 +162,39 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
     3.8
     """
 
+    _parameter_constraints: dict = {
+        **BaseDistillation._parameter_constraints,
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "probability_floor": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        teacher,
+        student=None,
+        *,
+        temperature=2.0,
+        alpha=0.5,
+        strategy="auto",
+        cv=None,
+        probability_floor=2e-4,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.temperature = temperature
+        self.alpha = alpha
+        self.strategy = strategy
+        self.cv = cv
+        self.probability_floor = probability_floor
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
     def _check_y(self, y):
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "O" and any(map(_is_missing, y)):
@@ -178,10 +215,15 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
 
     def _make_targets(self, classes, labels, log_proba, sample_weight):
         if log_proba is not None:
+            warn_if_contradicting(log_proba[: len(labels)], labels)
             log_proba = lift_zeros(log_proba, self.probability_floor)
         return SoftTargets.from_alpha(
             classes, labels, log_proba, self.alpha, self.temperature, sample_weight
         )
+
+    def _remember(self, classes, targets):
+        self.classes_ = classes
+        self.temperature_ = targets.temperature
 
     def standalone(self):
         """Return the student as a classifier of its own: to be saved, shipped and exported.

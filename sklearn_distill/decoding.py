@@ -28,11 +28,14 @@ MOST_ROWS = 20_000
 #: that never saw a class says zero, which no power could mend.
 LEAST_PROBA = 1e-9
 
+#: By how much more than the temperature asks for normalised answers may be sharpened.
+MOST_SHARPENING = 10.0
+
 #: Rows per call when a trained network predicts.
 NETWORK_BATCH = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoder(ABC):
     """Reads a fitted student, bare or as the last step of a Pipeline.
 
@@ -66,7 +69,7 @@ class Decoder(ABC):
         """Return decision values, of shape (n_samples,) or (n_samples, n_classes)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProbabilityDecoder(Decoder):
     """For classifiers: p ∝ q^power, with q the probabilities of the student.
 
@@ -134,7 +137,8 @@ class ProbabilityDecoder(Decoder):
         .. math:: \\arg\\min_t -\\sum_i w_i \\sum_k m_{ik} \\log \\mathrm{softmax}(t \\log q_i)_k
 
         It is T where the student follows the tempered targets and 1 where it learned hard labels,
-        which tempering leaves as they are; un-tempering those by T would sharpen them.
+        which tempering leaves as they are; un-tempering those by T would sharpen them. Of answers
+        that are normalised it may be larger.
 
         Parameters
         ----------
@@ -146,12 +150,17 @@ class ProbabilityDecoder(Decoder):
         if not hasattr(student, "predict_proba"):
             return self
         rows, m, weight = _some_rows(transfer_set)
-        # Also with nothing to undo: a student that gives no probabilities is refused at once.
-        q = self._proba(student, rows if temperature != 1 else _first(rows))
-        if temperature == 1:
+        nothing_to_undo = temperature == 1 and not self.normalize
+        # Also then: a student that gives no probabilities is refused at once.
+        q = self._proba(student, _first(rows) if nothing_to_undo else rows)
+        if nothing_to_undo:
             return self
         log_q = np.log(np.maximum(q, LEAST_PROBA))
         bounds = sorted((1.0, temperature))
+        if self.normalize:
+            # Each answer starts at 1/2. As long as they are learned in part only, what is left of
+            # that makes their quotients too even, and the power is larger by as much.
+            bounds[1] *= MOST_SHARPENING
         power = fit_power(log_q, m, weight, bounds=bounds, prefer=temperature)
         return replace(self, power=power)
 
@@ -218,7 +227,7 @@ class ProbabilityDecoder(Decoder):
         return proba
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogitDecoder(Decoder):
     """For students that give logits z: p = softmax(scale z).
 
@@ -248,7 +257,7 @@ class LogitDecoder(Decoder):
         return z[:, 1] - z[:, 0] if z.shape[1] == 2 else z
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RegressionDecoder(LogitDecoder):
     """For regressors of tempered logits, or of the log-odds of the second of two classes."""
 
@@ -281,7 +290,7 @@ class RegressionDecoder(LogitDecoder):
         return type(self)(self.classes, scale=scale)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkDecoder(LogitDecoder):
     """For torch modules and skorch nets, whose logits were trained at temperature 1.
 

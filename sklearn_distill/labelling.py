@@ -157,6 +157,42 @@ def warn_if_certain(log_proba, name):
         )
 
 
+def warn_if_contradicting(log_proba, labels):
+    """Warn if the teacher agrees with the real labels clearly less than a guess would.
+
+    Swapped columns look like this, and networks whose inputs were not scaled often do. A teacher
+    with balanced classes may agree with fewer rows than the majority class does and still know
+    every class, so that its mean over the classes must be worse than chance as well, by three
+    standard errors.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_labeled, n_classes)
+        NaN for a class that a fold could not know.
+    labels : ndarray of int, shape (n_labeled,)
+    """
+    n_classes = log_proba.shape[1]
+    known = ~np.isnan(log_proba).any(axis=1)
+    log_proba, labels = log_proba[known], labels[known]
+    if len(labels) == 0:
+        return
+    agrees = log_proba.argmax(axis=1) == labels
+    counts = np.bincount(labels, minlength=n_classes)
+    present = counts > 0
+    of_class = np.bincount(labels, agrees, minlength=n_classes)[present] / counts[present]
+    share, majority = agrees.mean(), counts.max() / len(labels)
+    error = np.sqrt((n_classes - 1) * (1 / counts[present]).sum()) / n_classes / present.sum()
+    if share < majority and of_class.mean() < 1 / n_classes - 3 * error:
+        warnings.warn(
+            f"The teacher's first choice is the real label of {share:.0%} of the rows, and the "
+            f"most frequent class is that of {majority:.0%}. Check the order of its columns "
+            "(sorted classes, or named by classes=) and what its inputs must go through "
+            "(preprocess=, a Pipeline).",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
 def make_splits(cv, X, y, seed, split_params):
     """Return the splits of the out-of-fold labels; whole numbers are shuffled and seeded.
 
@@ -165,8 +201,11 @@ def make_splits(cv, X, y, seed, split_params):
     ValueError
         If a row is never held out, or the splitter needs groups and there are none.
     """
-    if cv is None or isinstance(cv, int | np.integer):
-        cv = StratifiedKFold(cv or DEFAULT_FOLDS, shuffle=True, random_state=seed)
+    if cv is None:
+        # A class of fewer rows than folds is missed by some of them, but one must have enough.
+        cv = max(2, min(DEFAULT_FOLDS, np.unique(y, return_counts=True)[1].max()))
+    if isinstance(cv, int | np.integer):
+        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
     else:
         cv = check_cv(cv, y, classifier=True)
     try:

@@ -13,7 +13,7 @@ from sklearn_distill.utils._sklearn_private import slice_params, take_rows
 from sklearn_distill.utils.rows import indexable_rows, n_rows, stack_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SoftTargets:
     """The ingredients of the targets, one entry per row, for every strategy to mix as it needs.
 
@@ -168,7 +168,7 @@ class SoftTargets:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TransferSet:
     """The rows that a student learns from, and what it is to learn: all that a strategy gets.
 

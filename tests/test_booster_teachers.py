@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import BoosterTeacher, DistillationClassifier
-from sklearn_distill.teachers import is_fitted, read_log_proba
+from sklearn_distill.targets import lift_zeros
+from sklearn_distill.teachers import TeacherReader, is_fitted
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
 TREE = DecisionTreeClassifier(max_leaf_nodes=16, random_state=0)
@@ -21,6 +22,10 @@ def make_data(n_classes):
     return make_classification(
         300, 6, n_informative=4, n_redundant=0, n_classes=n_classes, flip_y=0.2, random_state=0
     )
+
+
+def read_log_proba(teacher, X, classes):
+    return TeacherReader.of(teacher).log_proba(X, classes)
 
 
 def train(library, n_classes, objective=None, n_rounds=20, **params):
@@ -305,7 +310,9 @@ def test_what_is_no_booster_is_refused():
         BoosterTeacher(native, output="logit").predict_proba(np.zeros((2, 6)))
 
 
-def test_certain_boosters_are_floored_as_any_teacher():
+def test_certain_boosters_are_taken_at_their_word():
     X, y, native, _ = train("lightgbm", 2, n_rounds=300, min_data_in_leaf=1)
-    assert BoosterTeacher(native).predict_log_proba(X).min() < np.log(1e-5)
-    assert read_log_proba(native, X, np.unique(y)).min() > np.log(0.99e-4)
+    log_proba = read_log_proba(native, X, np.unique(y))
+    assert log_proba.min() < np.log(1e-5)
+    np.testing.assert_allclose(log_proba, BoosterTeacher(native).predict_log_proba(X), rtol=1e-12)
+    assert lift_zeros(log_proba, 1e-2) is log_proba

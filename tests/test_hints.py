@@ -32,6 +32,9 @@ from torch import nn  # noqa: E402
 from sklearn_distill.nn.capture import captured, find_layer  # noqa: E402
 from sklearn_distill.nn.hint_losses import heads_apart  # noqa: E402
 
+# Teachers here are mostly networks that nobody trained.
+pytestmark = pytest.mark.filterwarnings("ignore:The teacher's first choice is the real label")
+
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X).astype(np.float32)
 

@@ -252,6 +252,12 @@ def test_a_class_that_a_fold_missed_is_unknown_and_no_vote_of_zero():
     assert model.score(X, y) > 0.9
 
 
+def test_classes_of_few_rows_have_few_folds():
+    labels = np.arange(60) % 20
+    model = DistillationClassifier(GaussianNB(), tree()).fit(MANY[:60], labels)
+    assert len(model.classes_) == 20
+
+
 def test_splits_are_checked_before_anything_is_fitted():
     calls = Calls()
     cv = [(np.arange(50), np.arange(50, 150))]
@@ -329,6 +335,15 @@ def test_keys_are_equal_for_copies_and_differ_for_others():
         )
     }
     assert len(keys) == 13
+
+    def classes_of_the_main_script():
+        for flip in (False, True):
+            for at in (0, 1):
+                own = staticmethod(lambda at=at: at)
+                members = {"flip": flip, "at": own, "__module__": "__main__"}
+                yield type("Teacher", (), members)
+
+    assert len({content_key(cls()) for cls in classes_of_the_main_script()}) == 4
     reader = TeacherReader.of(module)
     assert reader.classifier is not None
     assert content_key(reader) == content_key(TeacherReader.of(module))
@@ -389,3 +404,34 @@ def test_nothing_is_hashed_without_memory(monkeypatch):
     DistillationClassifier(GaussianNB(), tree()).fit(X, y)
     with pytest.raises(AssertionError, match="hashed"):
         DistillationClassifier(GaussianNB(), tree(), memory=joblib.Memory("/nowhere")).fit(X, y)
+
+
+# -- teachers that contradict the labels --------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["output", "classes", "fitted"])
+def test_a_teacher_that_contradicts_the_labels_is_noticed(kind):
+    labels = (y == 0).astype(int)
+    proba = LogisticRegression().fit(X, labels).predict_proba(X)[:, ::-1]
+    teacher, params = None, {}
+    if kind == "output":
+        params = {"teacher_output": proba}
+    elif kind == "classes":
+        teacher = TorchTeacher(nn.Linear(4, 2), classes=[0, 1])
+        with torch.no_grad():
+            teacher.module.weight[:] = torch.tensor([[0.0, 0, 0, 0], [0, 0, 9, 0]])
+            teacher.module.bias[:] = torch.tensor([22.0, 0])
+    else:
+        teacher = LogisticRegression().fit(X, 1 - labels)
+    model = DistillationClassifier(teacher, tree())
+    with pytest.warns(UserWarning, match=r"real label of \d% of the rows.* 67%. Check the order"):
+        model.fit(X.astype(np.float32), labels, **params)
+
+
+def test_a_balanced_teacher_does_not_contradict():
+    data, labels = make_classification(
+        2000, 10, n_informative=4, weights=[0.95], flip_y=0.02, random_state=0
+    )
+    teacher = LogisticRegression(class_weight="balanced").fit(data, labels)
+    assert teacher.score(data, labels) < np.mean(labels == 0)
+    DistillationClassifier(teacher, tree()).fit(data, labels)

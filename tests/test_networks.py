@@ -30,6 +30,9 @@ from sklearn_distill.nn.capture import undisturbed  # noqa: E402
 from sklearn_distill.nn.net import HoldOut, seeded  # noqa: E402
 from sklearn_distill.nn.objective import Objective  # noqa: E402
 
+# Teachers here are mostly networks that nobody trained.
+pytestmark = pytest.mark.filterwarnings("ignore:The teacher's first choice is the real label")
+
 X, y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X).astype(np.float32)
 QUICK = GradientTraining(max_epochs=5, batch_size=32)

@@ -7,12 +7,13 @@ from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_blobs
 from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -107,11 +108,41 @@ def test_logits_are_read_where_a_teacher_has_them():
         make_pipeline(StandardScaler(), LogisticRegression(C=100)).fit(rows, labels),
         HistGradientBoostingClassifier(max_iter=5).fit(rows, labels),
     ):
-        far = rows * 100
+        far = np.r_[rows[1:3] / 50, rows * 100]
         z = teacher.decision_function(far)
         expected = np.column_stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)])
         np.testing.assert_allclose(read(teacher, [0, 1], far), expected, rtol=1e-10, atol=1e-12)
         assert np.isfinite(expected).all()
+
+
+def test_decisions_are_logits_only_if_uncertain_rows_say_so():
+    """Every monotone function of a large decision value is 0 or 1."""
+    data, labels = make_blobs([200] * 3, centers=[[0, 40], [0, 0], [2, 0]], random_state=0)
+    order = np.argsort(labels, kind="stable")
+    teacher = SGDClassifier(loss="log_loss", random_state=0).fit(data, labels)
+    for rows in (data[order], data[order][::-1], data[labels == 0]):
+        expected = teacher.predict_proba(rows)
+        np.testing.assert_allclose(np.exp(read(teacher, rows=rows)), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("base", ["GaussianNB", "LGBMClassifier", "LogisticRegression"])
+def test_a_subclass_that_mends_its_probabilities_is_believed(base):
+    parent = {
+        "GaussianNB": GaussianNB,
+        "LogisticRegression": LogisticRegression,
+        "LGBMClassifier": pytest.importorskip("lightgbm").LGBMClassifier,
+    }[base]
+
+    class Mended(parent):
+        def predict_proba(self, X, **params):
+            proba = super().predict_proba(X, **params)
+            if params.get("raw_score"):  # how LightGBM's own predict asks for margins
+                return proba
+            proba = proba + 0.5
+            return proba / proba.sum(axis=1, keepdims=True)
+
+    teacher = Mended(**({"verbose": -1} if base == "LGBMClassifier" else {})).fit(X, y)
+    np.testing.assert_allclose(np.exp(read(teacher)), teacher.predict_proba(X), atol=1e-9)
 
 
 class LogTeacher(CentroidClassifier):
@@ -120,7 +151,10 @@ class LogTeacher(CentroidClassifier):
     logits = np.array([[0.0, -12.0, -20.0], [0.0, -900.0, -1000.0]])
 
     def predict_log_proba(self, X):
-        return log_softmax(self.logits, axis=1)
+        return log_softmax(self.logits[: len(X)], axis=1)
+
+    def predict_proba(self, X):
+        return np.exp(self.predict_log_proba(X))
 
 
 def test_log_probabilities_are_preferred_to_probabilities():

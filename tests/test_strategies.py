@@ -12,9 +12,11 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    RandomForestClassifier,
     VotingClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -203,6 +205,16 @@ def test_equal_copies_are_unbiased():
     np.testing.assert_allclose(mean.sum(axis=0), target.sum(axis=0), rtol=0.1)
 
 
+def test_no_class_vanishes_among_equal_copies_whatever_the_targets():
+    for seed in range(100):
+        rng = np.random.RandomState(seed)
+        target = np.full((60, 8), 1e-12)
+        target[:, :2] = rng.dirichlet([9, 0.01], 60)
+        target[0, 2:] = 1e-6
+        _, labels, _ = expand(target, equal_copies=True, seed=seed)
+        assert set(labels) == set(range(8))
+
+
 @pytest.mark.parametrize("equal_copies", [False, True])
 def test_no_class_vanishes_among_the_copies(equal_copies):
     target = np.full((FEW_COPIES, 3), 1e-12)
@@ -369,6 +381,41 @@ def test_balanced_weights_count_sample_weight_where_the_student_alone_does(stude
         for a in (0, 1e-9)
     )  # fmt: skip
     np.testing.assert_allclose(twin, almost, atol=1e-4)
+
+
+@pytest.mark.parametrize("forest", [RandomForestClassifier, ExtraTreesClassifier])
+def test_balanced_weights_of_forests_count_as_theirs_do(forest):
+    data, labels = make_classification(800, 5, weights=[0.6], flip_y=0.1, random_state=0)
+    weight = np.where(labels == 0, 5.0, 1.0)
+    student = forest(30, max_depth=4, class_weight="balanced", random_state=0, bootstrap=False)
+    twin, almost = (
+        DistillationClassifier(GaussianNB(), student, alpha=a, temperature=1)
+        .fit(data, labels, sample_weight=weight).predict_proba(data)[:, 1].mean()
+        for a in (0, 1e-9)
+    )  # fmt: skip
+    assert twin == pytest.approx(almost, abs=0.02)
+
+
+def test_a_class_of_weight_zero_is_not_forgotten():
+    student = DecisionTreeClassifier(class_weight={0: 0, 1: 1, 2: 1}, random_state=0)
+    for alpha in (0, 0.5, 1):
+        model = DistillationClassifier(GaussianNB(), student, alpha=alpha).fit(X, y)
+        assert model.predict_proba(X)[:, 0].max() < 1e-6
+
+
+@pytest.mark.parametrize("settings", [{"is_unbalance": True}, {"auto_class_weights": "Balanced"}])
+def test_class_weights_that_are_counted_by_a_library_are_refused(settings):
+    library = pytest.importorskip("lightgbm" if "is_unbalance" in settings else "catboost")
+    name = "LGBMClassifier" if "is_unbalance" in settings else "CatBoostClassifier"
+    student = getattr(library, name)(n_estimators=3, **settings)
+    with pytest.raises(TypeError, match="would weigh the copies .* Use strategy='soft-boosting'"):
+        DistillationClassifier(GaussianNB(), student, strategy="weighted-labels").fit(X, y == 1)
+
+
+def test_a_threshold_inside_the_student_is_refused():
+    student = FixedThresholdClassifier(LogisticRegression(max_iter=1000), threshold=0.2)
+    with pytest.raises(TypeError, match=r"threshold to tempered .*put it around the model"):
+        DistillationClassifier(GaussianNB(), student).fit(X, y == 1)
 
 
 def test_different_class_weights_inside_a_student_are_refused():

@@ -3,11 +3,15 @@
 from inspect import signature
 
 import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_distill.utils.dispatch import name_of
+
+#: Class weights of boosters that are no plain numbers: they are counted, or in another order.
+_OF_LIBRARIES = ("auto_class_weights", "class_weights", "is_unbalance")
 
 
 def take_class_weight(student, targets):
@@ -30,12 +34,14 @@ def take_class_weight(student, targets):
         If estimators inside the student have different class weights.
     """
     params = student.get_params(deep=True)
-    wanted = {
-        key: value
-        for key, value in params.items()
-        if key.rpartition("__")[2] == "class_weight" and value is not None
-    }
-    if wanted:
+    for key in _OF_LIBRARIES:
+        if params.get(key):
+            raise TypeError(
+                f"{name_of(student)} has {key}={params[key]!r}, which would weigh the copies of "
+                "its rows. Use strategy='soft-boosting', which knows it, or pass sample_weight."
+            )
+    wanted = {k: v for k, v in params.items() if k.rpartition("__")[2] == "class_weight"}
+    if any(value is not None for value in wanted.values()):
         first, *others = wanted.values()
         if any(other != first for other in others):
             raise TypeError(
@@ -79,8 +85,9 @@ def _by_class(class_weight, student, targets):
 def _counts_weights(student):
     """Tell whether ``class_weight="balanced"`` of the student counts ``sample_weight``.
 
-    In scikit-learn linear classifiers do, from 1.7 on, and trees count rows. The twin without a
-    teacher does as its library does, and the two are to differ in the teacher alone.
+    In scikit-learn, from 1.7 on, linear classifiers and forests do, and trees count rows. The twin
+    without a teacher does as its library does, and the two are to differ in the teacher alone.
     """
     counts = "sample_weight" in signature(compute_class_weight).parameters
-    return counts and isinstance(student, LogisticRegression | LinearSVC)
+    kinds = LogisticRegression | LinearSVC | RandomForestClassifier | ExtraTreesClassifier
+    return counts and isinstance(student, kinds)

@@ -11,7 +11,7 @@ import numpy as np
 #: A label with a larger share of its row's weight than this may have a copy of its own.
 NEGLIGIBLE_SHARE = 1e-3
 
-#: Up to so many labels in all, each of them has a copy: exactness costs nothing where rows are few.
+#: Up to so many labels in all, each has a copy: exactness costs nothing where rows are few.
 FEW_COPIES = 20_000
 
 #: What a drawn label weighs, as a share of its row: the least for which the copies are not too
@@ -22,7 +22,8 @@ _SHARES = (NEGLIGIBLE_SHARE, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def expand(weights, *, equal_copies, max_copies, rng):
     """List the labels of each row that the student is to see, and what they weigh.
 
-    All of them, if there are no more than :data:`FEW_COPIES`. Else, a label that has a larger share of its row than some tau is listed as it is. Of the others one
+    All of them, if there are no more than :data:`FEW_COPIES`. Else, a label that has a larger
+    share of its row than some tau is listed as it is. Of the others one
     is drawn for every tau of their shares (stratified sampling), to weigh tau, and all that are
     drawn of a class are then given exactly the weight that was to be represented. In the mean over
     draws a label has its weight; the sum of a class always has; that of a row nearly. The value of
@@ -52,6 +53,11 @@ def expand(weights, *, equal_copies, max_copies, rng):
     share = weights / row_weight[:, None]
     list_labels = _equal_numbers if equal_copies else _heavy_and_drawn
     rows, labels, kept = list_labels(share, weights, row_weight, max_copies, rng)
+    # A class without any weight is not to be forgotten either.
+    nothing = np.setdiff1d(np.arange(weights.shape[1]), labels)
+    if not equal_copies and len(nothing):
+        rows, labels = np.r_[rows, np.zeros_like(nothing)], np.r_[labels, nothing]
+        kept = np.r_[kept, np.zeros(len(nothing))]
     order = np.argsort(rows, kind="stable")
     return alive[rows[order]], labels[order], kept[order]
 
@@ -116,6 +122,23 @@ def _equal_numbers(share, weights, row_weight, max_copies, rng):
         drawn = (at_end <= u[:, None] * at_end[:, -1:]).sum(axis=1)
         labels[:, -1] = rest[np.arange(n_rows), np.minimum(drawn, rest.shape[1] - 1)]
         kept[:, -1] = at_end[:, -1]
-        for lost in np.setdiff1d(np.flatnonzero(weights.any(axis=0)), labels):
-            labels[weights[:, lost].argmax(), -1] = lost
+    _make_room_for_lost_classes(labels, weights)
     return np.repeat(np.arange(n_rows), n_copies), labels.ravel(), kept.ravel()
+
+
+def _make_room_for_lost_classes(labels, weights):
+    """Put every class that has no copy into the last place of a row, in place.
+
+    Of the rows whose last label has other copies it is the one where the class is heaviest.
+    """
+    n_classes = weights.shape[1]
+    times = np.bincount(labels.ravel(), minlength=n_classes)
+    taken = np.zeros(len(labels), dtype=bool)
+    for lost in np.flatnonzero(times == 0):
+        free = np.flatnonzero(~taken & (times[labels[:, -1]] > 1))
+        if len(free) == 0:
+            return  # more classes than places: the decoder will refuse the student
+        row = free[weights[free, lost].argmax()]
+        times[labels[row, -1]] -= 1
+        labels[row, -1], taken[row] = lost, True
+        times[lost] = 1

@@ -3,7 +3,7 @@
 import numbers
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import FixedThresholdClassifier, train_test_split
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.utils.dispatch import name_of
@@ -44,6 +44,8 @@ def scale_row_counts(student, n_copies):
 
 def objection_to_copies(student):
     """Return why a student must not see several copies of a row, or None."""
+    if isinstance(student, FixedThresholdClassifier):
+        return "would apply its threshold to tempered probabilities (put it around the model)"
     params = student.get_params(deep=True)
     for key, value in params.items():
         setting = key.rpartition("__")[2]

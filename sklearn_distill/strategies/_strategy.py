@@ -124,6 +124,11 @@ def teach(strategy, student, transfer_set):
         return strategy.teach(student, transfer_set.transformed(*rows, params))
     head, last = head_and_last(student)
     head_params, last_params = split_fit_params(student, transfer_set.fit_params)
+    if head is None and head_params:
+        raise TypeError(
+            f"No step of the student takes the fit parameters {sorted(head_params)}. Write "
+            f"{student.steps[-1][0]}__... for those of its last step."
+        )
     X, X_unlabeled = transfer_set.X, transfer_set.X_unlabeled
     if head is not None:
         X = head.fit_transform(X, transfer_set.y, **head_params)

@@ -21,7 +21,8 @@ class TargetRegression(Strategy):
     Its predictions times a number, through a softmax, are probabilities.
     This is the logit matching of Ba & Caruana [1]_. No row is copied.
 
-    A hard label has no finite log-odds: it is taken to give every class `label_floor` / n_classes at least.
+    A hard label has no finite log-odds: it is taken to give every class `label_floor` / n_classes
+    at least.
     What undoes temperature and floor is one number, fitted on the training rows. With ``alpha=0``
     the same regressor learns the labels alone.
 
@@ -87,11 +88,12 @@ class TargetRegression(Strategy):
         logits = targets.log_blended(self.label_floor) / targets.temperature
         logits -= logits.mean(axis=1, keepdims=True)
         Z = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        weight = weight_argument(student, targets.row_weight)
         several = Z.ndim == 2 and not is_network(student)
         if several and not tags_of(student).target_tags.multi_output:
             student = MultiOutputRegressor(student)
         X, params = transfer_set.take(None)
-        params = weight_argument(student, targets.row_weight) | params
+        params = weight | params
         if is_network(student):
             student = _fit_net(student, X, Z, params, self.random_state)
         else:

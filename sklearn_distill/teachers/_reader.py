@@ -34,8 +34,8 @@ NEGATIVE_TOLERANCE = 1e-9
 #: Mean probability on classes that y does not have, above which we speak up.
 FOREIGN_MASS_TOLERANCE = 0.01
 
-#: Rows on which decision values are compared with probabilities, to see whether they are logits.
-ROWS_TO_COMPARE = 16
+#: Rows on which logarithms from elsewhere are compared with the teacher's probabilities.
+ROWS_TO_COMPARE = 32
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,10 @@ class TeacherReader:
         """
         teacher = self.classifier
         if hasattr(teacher, "predict_proba"):
-            from_margins = log_proba_of_wrapper(*_inside(teacher, X))
-            if from_margins is not None:
-                return known, from_margins, True
-            if _decisions_are_logits(teacher, X):
-                return known, _log_of_decision(teacher.decision_function(X)), True
-            if hasattr(teacher, "predict_log_proba"):
-                with np.errstate(divide="ignore"):
-                    output = teacher.predict_log_proba(X)
-                return _named_columns(output, known), output, True
+            for source in _LOGARITHMS:
+                if _agrees_with_probabilities(source, teacher, X):
+                    output = source(teacher, X)
+                    return _named_columns(output, known), output, True
             output = teacher.predict_proba(X)
             return _named_columns(output, known), output, False
         if hasattr(teacher, "decision_function"):
@@ -368,26 +363,50 @@ def _named_columns(output, known):
     return names if set(names.tolist()) == set(known.tolist()) else known
 
 
-def _inside(teacher, X):
-    """Return the booster at the end of a Pipeline with rows for it, or the teacher and X."""
-    is_booster = booster_of(last_step(teacher))
-    return reach_last_step(teacher, X) if is_booster else (teacher, X)
+def _margins(teacher, X):
+    """Return the log-probabilities of a booster, maybe at the end of a Pipeline; or None."""
+    if booster_of(last_step(teacher)) is None:
+        return None
+    return log_proba_of_wrapper(*reach_last_step(teacher, X))
 
 
-def _decisions_are_logits(teacher, X):
-    """Tell whether the decision values of a teacher are the logits of its probabilities.
-
-    They are for logistic regression, gradient boosting and others, and know probabilities that
-    have been rounded to 0 or 1. Nobody has to keep a list: the two are compared on some rows.
-    """
+def _logits(teacher, X):
     if not hasattr(teacher, "decision_function"):
+        return None
+    return _log_of_decision(teacher.decision_function(X))
+
+
+def _own_logarithms(teacher, X):
+    if not hasattr(teacher, "predict_log_proba"):
+        return None
+    with np.errstate(divide="ignore"):
+        return teacher.predict_log_proba(X)
+
+
+#: Where logarithms may come from that have not been rounded to 0 or 1, the best one first.
+_LOGARITHMS = (_margins, _logits, _own_logarithms)
+
+
+def _agrees_with_probabilities(source, teacher, X):
+    """Tell whether a source gives the logarithms of what ``predict_proba`` gives.
+
+    Decision values are logits for logistic regression and gradient boosting, and something else
+    for others; and a subclass may have mended ``predict_proba`` alone. Nobody has to keep a list:
+    the two are compared on some rows, spread over all. Where the teacher is certain every
+    monotone function agrees, so that other rows must say that decision values are logits.
+    """
+    n_samples = n_rows(X)
+    some = np.unique(np.linspace(0, n_samples - 1, ROWS_TO_COMPARE).astype(int))
+    rows = take_rows(indexable_rows(X), some)
+    values = source(teacher, rows)
+    if values is None:
         return False
-    some = take_rows(indexable_rows(X), np.arange(min(ROWS_TO_COMPARE, n_rows(X))))
-    decision = np.asarray(teacher.decision_function(some))
-    proba = np.asarray(teacher.predict_proba(some))
-    if decision.ndim == 2 and decision.shape != proba.shape:
+    proba, values = (
+        np.asarray(v, dtype=np.float64) for v in (teacher.predict_proba(rows), values)
+    )
+    if proba.shape != values.shape or not np.allclose(np.exp(values), proba, rtol=1e-3, atol=1e-6):
         return False
-    return np.allclose(np.exp(_log_of_decision(decision)), proba, rtol=1e-4, atol=1e-7)
+    return source is not _logits or bool((proba.max(axis=1) < 1 - 1e-4).any())
 
 
 def _log_of_decision(decision):

@@ -69,12 +69,25 @@ def _of_function(function):
         else cell.cell_contents
         for cell in function.__closure__ or ()
     )
-    return "function", _of_code(function.__code__), function.__defaults__, cells
+    defaults = function.__defaults__, function.__kwdefaults__
+    return "function", _of_code(function.__code__), defaults, cells
 
 
 def _of_class(cls):
-    members = {k: v for k, v in vars(cls).items() if isinstance(v, FunctionType)}
+    members = {k: _unwrapped(v) for k, v in vars(cls).items() if k not in _NO_CONTENT}
     return "class", cls.__qualname__, cls.__bases__, sorted(members), list(members.values())
+
+
+#: Members of a class that Python adds by itself.
+_NO_CONTENT = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl"}
+
+
+def _unwrapped(member):
+    if isinstance(member, classmethod | staticmethod):
+        return type(member).__name__, member.__func__
+    if isinstance(member, property):
+        return "property", member.fget, member.fset
+    return member
 
 
 def _of_code(code):
