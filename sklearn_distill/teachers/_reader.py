@@ -164,6 +164,8 @@ class TeacherReader:
         ``predict_proba``; ``decision_function``; ``predict``.
         """
         teacher = self.classifier
+        if isinstance(teacher, TorchTeacher | BoosterTeacher):
+            return known, teacher.predict_log_proba(X), True
         if hasattr(teacher, "predict_proba"):
             for source in _LOGARITHMS:
                 if _agrees_with_probabilities(source, teacher, X):
