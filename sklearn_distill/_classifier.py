@@ -132,6 +132,11 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
     is a power mean of the targets, not their arithmetic mean; at T=1, or where the student fits
     its targets closely, it is calibrated as the blend is.
 
+    The power is fitted on the rows that the student was taught: one that reproduces them to the
+    last bit is taken to follow its targets, whatever it does elsewhere. With a small ``alpha``, a
+    high temperature and a student that memorises, predictions come out too sharp; take an alpha
+    of a half or more, or T=1.
+
     In a parameter grid over ``teacher`` wrap fitted teachers in
     :class:`~sklearn.frozen.FrozenEstimator`: scikit-learn clones the values of a grid.
 
