@@ -258,6 +258,15 @@ def test_catboost_is_as_good_as_on_weighted_copies_of_the_rows(temperature):
     assert np.mean(differences) < 0.01
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_answers_of_catboost_that_are_learned_in_part_are_sharpened(temperature):
+    X, y = make_data(7)
+    model = distil(booster("catboost", 5), X, y, soft_teacher(X, y), temperature, 0.5)
+    assert model.decoder_.power > 1.2 * temperature
+    as_learned = replace(model.decoder_, power=temperature).predict_proba(model.student_, X)
+    assert log_loss(y, model.predict_proba(X)) < log_loss(y, as_learned) - 0.05
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("library", LIBRARIES)

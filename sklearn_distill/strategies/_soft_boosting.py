@@ -20,17 +20,17 @@ class SoftBoosting(Strategy):
     The temperature is inside the loss: nothing needs to be undone when predicting, and `student_`
     on its own gives the same probabilities as the whole model.
 
-    CatBoost has losses of its own for soft targets and takes none from outside that it could
-    compute as fast. It learns the tempered blend of labels and teacher, by ``CrossEntropy`` with
-    two classes and by ``MultiCrossEntropy``, a yes-or-no question for each class, with more. The
-    model divides the answers by their sum and undoes the temperature; those of `student_` on its
-    own are as it learned them. `student_` is a new instance, with the settings that CatBoost would
-    choose for labels.
+    CatBoost has losses for soft targets itself. It learns the tempered blend of labels and
+    teacher, by ``CrossEntropy`` with two classes and by ``MultiCrossEntropy``, a yes-or-no
+    question for each class, with more. The model divides the answers by their sum and raises them
+    to a power; those of `student_` on its own, for classes 0 to K - 1, are as it learned them.
+    `student_` is a new instance, with the settings that CatBoost would choose for labels.
 
     Class weights set on the booster count in the labels and the teacher alike. Early stopping
     looks at the labels of an ``eval_set`` and at the student's own output, which in CatBoost is
-    tempered: the log loss it reports there is that of softened probabilities. ROC AUC, accuracy
-    and other metrics of two classes do not depend on that.
+    tempered: the log loss it reports is that of softened probabilities, with several classes the
+    mean over their questions. Accuracy and ROC AUC of two classes do not depend on that; of
+    several classes, CatBoost computes no other metric of soft targets.
 
     See Also
     --------
