@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -29,6 +30,9 @@ from sklearn_distill.labelling import CHUNK_ROWS, label
 from sklearn_distill.teachers import TeacherReader
 from sklearn_distill.utils.content import content_key
 from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
+
+# Some teachers here are networks that nobody trained.
+pytestmark = pytest.mark.filterwarnings("ignore:The teacher's first choice is the real label")
 
 X, y = load_iris(return_X_y=True)
 MANY, MANY_LABELS = make_classification(2 * CHUNK_ROWS + 100, 20, random_state=0)
@@ -434,4 +438,6 @@ def test_a_balanced_teacher_does_not_contradict():
     )
     teacher = LogisticRegression(class_weight="balanced").fit(data, labels)
     assert teacher.score(data, labels) < np.mean(labels == 0)
-    DistillationClassifier(teacher, tree()).fit(data, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DistillationClassifier(teacher, tree()).fit(data, labels)
