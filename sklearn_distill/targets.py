@@ -299,7 +299,7 @@ def lift_zeros(log_proba, floor):
         lifted = np.where(unknown, least, log_proba)
     else:
         return log_proba
-    return lifted - logsumexp(lifted, axis=1, keepdims=True)
+    return lifted - np.log(np.exp(lifted) @ np.ones(lifted.shape[1]))[:, None]
 
 
 def _one_per_row(value, n_samples):
