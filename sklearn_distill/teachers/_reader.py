@@ -309,6 +309,8 @@ def _log_of(output, is_log, n_samples, n_columns, who):
     output = _as_matrix(output, who)
     proba = np.exp(output) if is_log else output
     total = check_proba(proba, n_samples=n_samples, n_columns=n_columns, who=who)
+    # Rows that sum to one but for rounding are left as they are, to the last bit.
+    total[np.abs(total - 1) < 1e-12] = 1.0
     if is_log:
         return output - np.log(total)[:, None]
     with np.errstate(divide="ignore"):
