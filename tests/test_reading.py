@@ -125,6 +125,7 @@ def test_decisions_are_logits_only_if_uncertain_rows_say_so():
         np.testing.assert_allclose(np.exp(read(teacher, rows=rows)), expected, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # LightGBM 4.6
 @pytest.mark.parametrize("base", ["GaussianNB", "LGBMClassifier", "LogisticRegression"])
 def test_a_subclass_that_mends_its_probabilities_is_believed(base):
     parent = {
