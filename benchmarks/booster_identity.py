@@ -22,8 +22,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from real_data import keel
 
-from sklearn_distill import SoftBoosting
-from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill import DistilledClassifier, SoftBoosting
 from sklearn_distill.targets import SoftTargets, TransferSet
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")

@@ -5,7 +5,7 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 """
 
 from sklearn_distill._classifier import DistillationClassifier
-from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill._distilled import DistilledClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
 from sklearn_distill.strategies import (
     GradientTraining,

@@ -3,26 +3,19 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation
-from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
 from sklearn_distill.labelling import warn_if_contradicting
 from sklearn_distill.targets import SoftTargets, lift_zeros
 from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import name_of, tags_of
 
 
-def _student_offers(method):
-    """Make ``method`` available if the student, taught as it would be, can give it."""
-    return available_if(lambda self: self._offers(method))
-
-
-class DistillationClassifier(ClassifierMixin, BaseDistillation):
+class DistillationClassifier(DecodedClassifier, BaseDistillation):
     """Teach a small student classifier with the soft labels of a strong teacher.
 
     What is to be learned of a row is the *blend* of its real label and the teacher's opinion,
@@ -242,68 +235,8 @@ class DistillationClassifier(ClassifierMixin, BaseDistillation):
         check_is_fitted(self)
         return DistilledClassifier(self.decoder_.lean(self.student_), self.decoder_)
 
-    def predict(self, X):
-        """Predict the class of each row.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in ``fit``
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        check_is_fitted(self)
-        return self.decoder_.predict(self.student_, X)
-
-    @_student_offers("predict_proba")
-    def predict_proba(self, X):
-        """Predict the probability of each class, at temperature 1.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in ``fit``
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.decoder_.predict_proba(self.student_, X)
-
-    @_student_offers("predict_log_proba")
-    def predict_log_proba(self, X):
-        """Predict the natural logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in ``fit``
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            -inf where the student gives a probability of zero.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    @_student_offers("decision_function")
-    def decision_function(self, X):
-        """Return the student's decision values times the temperature.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in ``fit``
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For a student with logits (a linear model, a regressor), those that belong to
-            ``predict_proba``.
-        """
-        check_is_fitted(self)
-        return self.decoder_.decision_function(self.student_, X)
+    def _decoded(self):
+        return self.decoder_, self.student_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 
 from sklearn_distill.targets import untemper
 from sklearn_distill.utils._sklearn_private import take_rows
-from sklearn_distill.utils.dispatch import booster_of, is_network, name_of, tags_of
+from sklearn_distill.utils.dispatch import booster_of, is_network, name_of
 from sklearn_distill.utils.pipelines import last_step, reach_last_step, with_last_step
 from sklearn_distill.utils.rows import indexable_rows
 
@@ -287,7 +285,7 @@ class RegressionDecoder(LogitDecoder):
         bounds = (1e-3 * temperature, temperature)
         z = self.logits(student, rows)
         scale = fit_power(z, m, weight, bounds=bounds, prefer=temperature)
-        return type(self)(self.classes, scale=scale)
+        return replace(self, scale=scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,157 +384,3 @@ _MARGINS = {
     "lightgbm": lambda booster, X: booster.predict(X, raw_score=True),
     "xgboost": lambda booster, X: booster.predict(X, output_margin=True),
 }
-
-
-def _decoder_offers(method):
-    return available_if(lambda self: self.decoder.offers(self.student, method))
-
-
-class DistilledClassifier(ClassifierMixin, BaseEstimator):
-    """A distilled student on its own: without its teacher, and without training rows.
-
-    What :meth:`DistillationClassifier.standalone` returns, to be saved, shipped and exported. It
-    is a fitted classifier that gives the same predictions as the model that it comes from. As
-    with :class:`~sklearn.frozen.FrozenEstimator`, ``fit`` changes nothing and ``clone`` returns
-    the object itself.
-
-    Parameters
-    ----------
-    student : estimator
-        Fitted.
-    decoder : Decoder
-        How its output becomes probabilities at temperature 1.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
-    n_features_in_ : int
-        Number of features seen during fit. Only if the student has it.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Only if the student has it.
-
-    See Also
-    --------
-    DistillationClassifier : Makes it.
-
-    Examples
-    --------
-    >>> import pickle
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from sklearn_distill import DistillationClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> teacher = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> model = DistillationClassifier(teacher, DecisionTreeClassifier(max_leaf_nodes=4)).fit(X, y)
-    >>> small = model.standalone()
-    >>> bool((small.predict_proba(X) == model.predict_proba(X)).all())
-    True
-    >>> len(pickle.dumps(small)) < len(pickle.dumps(model)) / 20
-    True
-    """
-
-    def __init__(self, student, decoder):
-        self.student = student
-        self.decoder = decoder
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_clone__(self):
-        return self
-
-    @property
-    def classes_(self):
-        """The classes, sorted."""
-        return self.decoder.classes
-
-    @property
-    def n_features_in_(self):
-        """Number of features seen in ``fit``, if the student counts them."""
-        return self.student.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features seen in ``fit``, if the student keeps them."""
-        return self.student.feature_names_in_
-
-    def fit(self, X, y=None):
-        """Do nothing: the student is fitted.
-
-        Parameters
-        ----------
-        X : object
-            Ignored.
-        y : object
-            Ignored.
-
-        Returns
-        -------
-        self : object
-        """
-        return self
-
-    def predict(self, X):
-        """Predict the class of each row.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in the model's ``fit``
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        return self.decoder.predict(self.student, X)
-
-    @_decoder_offers("predict_proba")
-    def predict_proba(self, X):
-        """Predict the probability of each class, at temperature 1.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in the model's ``fit``
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        return self.decoder.predict_proba(self.student, X)
-
-    @_decoder_offers("predict_log_proba")
-    def predict_log_proba(self, X):
-        """Predict the natural logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in the model's ``fit``
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            -inf where the student gives a probability of zero.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    @_decoder_offers("decision_function")
-    def decision_function(self, X):
-        """Return the student's decision values, scaled as its probabilities are.
-
-        Parameters
-        ----------
-        X : rows of the same kind as in the model's ``fit``
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        """
-        return self.decoder.decision_function(self.student, X)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = tags_of(self.student).input_tags
-        return tags

@@ -22,7 +22,7 @@ ROOMS = [
     ["targets"],
     ["decoding"],
     ["strategies"],
-    ["_base"],
+    ["_base", "_distilled"],
     ["_classifier", "_regressor", "_self_distillation"],
     ["metrics"],
     ["report", "display", "export"],

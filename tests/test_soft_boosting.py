@@ -22,8 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill import DistillationClassifier, SoftBoosting, WeightedLabels
-from sklearn_distill.decoding import DistilledClassifier
+from sklearn_distill import (
+    DistillationClassifier,
+    DistilledClassifier,
+    SoftBoosting,
+    WeightedLabels,
+)
 from sklearn_distill.targets import SoftTargets, TransferSet
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
