@@ -28,7 +28,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO)/.installed  ## distil a forest and a booster into one small tree on real card payments; saves a picture
-	MPLBACKEND=Agg $(DEMO)/bin/python examples/plot_fraud_detection.py
+	PYTHONUNBUFFERED=1 MPLBACKEND=Agg $(DEMO)/bin/python examples/plot_fraud_detection.py
 
 examples: $(EXAMPLES)/.installed  ## run all examples, some minutes each; saves a picture of each
 	@for script in examples/plot_*.py; do \

@@ -141,6 +141,7 @@ def search(student, grid, memory, **params):
         scoring="neg_log_loss",
         cv=StratifiedKFold(n_splits=3, shuffle=True, random_state=0),
         n_jobs=-1,
+        verbose=2,
     ).fit(X_train, y_train)
 
 

@@ -7,7 +7,10 @@ it.
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from functools import partial
+from inspect import signature
 from numbers import Integral, Real
+from types import BuiltinFunctionType, FunctionType, MethodType
 
 import numpy as np
 from sklearn import config_context
@@ -21,9 +24,10 @@ from sklearn_distill.labelling import fit_and_label, label_rows, make_splits, wa
 from sklearn_distill.strategies import (
     STRATEGIES,
     HardLabels,
-    Strategy,
+    check_before_teaching,
     select_strategy,
     teach,
+    warn_of_last_resort,
 )
 from sklearn_distill.targets import TransferSet
 from sklearn_distill.teachers import TeacherReader, is_fitted, read_output
@@ -34,6 +38,7 @@ from sklearn_distill.utils._sklearn_private import (
     fit_context,
     routing_enabled,
 )
+from sklearn_distill.utils.cloning import clone_of, clone_with
 from sklearn_distill.utils.dispatch import (
     is_module,
     is_network,
@@ -60,7 +65,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         ],
         "student": [HasMethods("fit"), HasMethods("forward"), None],
         "alpha": [Interval(Real, 0, 1, closed="both")],
-        "strategy": [StrOptions({"auto", *STRATEGIES}), Strategy],
+        "strategy": [StrOptions({"auto", *STRATEGIES}), HasMethods(["objection", "teach"])],
         "cv": ["cv_object", StrOptions({"in-sample"})],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
@@ -94,8 +99,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             Columns in the order of the sorted classes, or a data frame whose
             columns are named by the classes.
         **fit_params : dict
-            For the student's ``fit``. With metadata routing enabled: for whoever
-            requested them among teacher, student and ``cv``.
+            For the student's ``fit``, and ``groups`` for a splitter that is ``cv``. With metadata
+            routing enabled: for whoever requested them among teacher, student and ``cv``.
 
         Returns
         -------
@@ -115,6 +120,10 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         strategy = self._choose_strategy(student)
         reader = self._read_teacher(X_unlabeled, teacher_output)
         routed = self._route(reader, sample_weight, fit_params)
+        # What is wrong with the student is found before hours are spent on its teacher.
+        check_before_teaching(strategy, student, routed["student"]["fit"])
+        if self.strategy == "auto":
+            warn_of_last_resort(strategy, student)
         with stage("labels from the teacher", self.verbose):
             reader, log_proba = self._label(
                 reader, X, y, X_unlabeled, teacher_output, classes, routed
@@ -134,9 +143,25 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     def _encode(self, y, sample_weight):
         """Return the classes and the position of each label among them."""
 
+    def _validate_params(self):
+        # Before the constraints, which classes and lists would pass or fail with the wrong cure.
+        for name, value in self.get_params(deep=False).items():
+            if isinstance(value, type) and name != "student":
+                raise TypeError(
+                    f"{name}={value.__name__} is a class. Pass an instance, {value.__name__}(...)."
+                )
+        _check_student_is_no_class(self.student)
+        _check_teacher_is_one_object(self.teacher)
+        super()._validate_params()
+
     def _check_rows(self, X, y, sample_weight, X_unlabeled):
         if y is None:
-            raise ValueError(f"{name_of(self)} requires y to be passed, but the target y is None")
+            raise ValueError(
+                f"{name_of(self)} requires y to be passed, but the target y is None. If no row "
+                "has a label, pass y=teacher.predict(X) and alpha=1."
+            )
+        if X is None:
+            raise ValueError(f"{name_of(self)} requires X to be passed. Got None instead.")
         check_consistent_length(X, y)
         if X_unlabeled is not None:
             check_same_columns(X, X_unlabeled, "X_unlabeled")
@@ -149,7 +174,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
     def _new_student(self, X, classes):
         """Return an unfitted student: a copy of the user's, or the default network."""
         if self.student is not None:
-            return clone(self.student, safe=False)
+            return clone_of(self.student)
         from sklearn_distill.nn.default_network import default_student
 
         return default_student(X, len(classes))
@@ -178,9 +203,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if self.student is None:
             return True  # the default network gives everything
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                strategy = self._choose_strategy(self.student)
+            strategy = self._choose_strategy(self.student)
         except TypeError:
             return False
         return (strategy.decoder_class or ProbabilityDecoder).offers(self.student, method)
@@ -280,10 +303,11 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                     f"{name_of(self)}.fit got {keyword}, but the weights of the student are made "
                     "from its soft targets. Pass the weights of the rows as sample_weight=..."
                 )
+            for_cv = {"groups"} & set(fit_params) if hasattr(self.cv, "split") else set()
             return Bunch(
                 teacher={"fit": self._weights_for_teacher(reader, sample_weight)},
-                student={"fit": fit_params},
-                splitter={"split": {}},
+                student={"fit": {k: v for k, v in fit_params.items() if k not in for_cv}},
+                splitter={"split": {k: fit_params[k] for k in for_cv}},
             )
         metadata = (
             fit_params if sample_weight is None else {**fit_params, "sample_weight": sample_weight}
@@ -357,18 +381,17 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def __sklearn_clone__(self):
         """Clone everything but a fitted teacher, which is carried over by reference."""
-        if not is_fitted(self.teacher):
-            return super().__sklearn_clone__()
-        shell = copy.copy(self)
-        shell.teacher = None
-        twin = BaseEstimator.__sklearn_clone__(shell)
-        twin.teacher = self.teacher
-        return twin
+        teacher = self.teacher if is_fitted(self.teacher) else clone_of(self.teacher)
+        return clone_with(self, teacher=teacher, student=clone_of(self.student))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         student, *others = [tags_of(part) for part in self._parts()]
-        for name in ("sparse", "allow_nan", "string", "categorical"):
+        kinds = ("sparse", "allow_nan", "string", "categorical")
+        if self.student is None:  # the default network prepares its rows itself
+            for name in kinds:
+                setattr(student.input_tags, name, True)
+        for name in kinds:
             accepted = all(getattr(part.input_tags, name) for part in (student, *others))
             setattr(tags.input_tags, name, accepted)
         tags.input_tags.positive_only = any(
@@ -400,6 +423,38 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if "student_" not in vars(self):
             raise AttributeError(f"This {name_of(self)} is not fitted yet")
         return self.student_
+
+
+def _check_student_is_no_class(student):
+    """Raise TypeError for a class, unless it is a module class that can be made as it is."""
+    if not isinstance(student, type):
+        return
+    if is_module(student):
+        try:
+            signature(student).bind()
+        except TypeError:
+            pass
+        else:
+            return
+    raise TypeError(
+        f"student={student.__name__} is a class. Pass an instance, {student.__name__}(...)."
+    )
+
+
+def _check_teacher_is_one_object(teacher):
+    """Raise TypeError for several teachers, and for a function."""
+    if isinstance(teacher, list | tuple | dict):
+        raise TypeError(
+            f"teacher must be one estimator. Got a {name_of(teacher)} of {len(teacher)}. Combine "
+            "them: VotingClassifier([('a', teacher_a), ('b', teacher_b)], voting='soft'), with "
+            "fitted ones in FrozenEstimator."
+        )
+    if isinstance(teacher, FunctionType | MethodType | BuiltinFunctionType | partial):
+        raise TypeError(
+            "teacher must be an estimator. Got a function. Pass what it returns instead: "
+            "teacher=None and fit(..., teacher_output=function(X)); or an object with a method "
+            "predict_proba."
+        )
 
 
 def _without_weight_request(student):

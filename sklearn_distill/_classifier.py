@@ -1,5 +1,6 @@
 """DistillationClassifier."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -198,7 +199,16 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         if y.dtype.kind == "O" and any(map(_is_missing, y)):
             raise ValueError("Input y contains NaN. Drop these rows, or label them.")
         assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except ValueError as error:
+            if "continuous" not in str(error):
+                raise
+            raise ValueError(
+                f"Unknown label type: continuous. y has numbers that are not whole, and "
+                f"{name_of(self)} needs classes: round them if they are labels, else bin them "
+                "(numpy.digitize)."
+            ) from error
         return y
 
     def _encode(self, y, sample_weight):
@@ -208,6 +218,14 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
             raise ValueError(
                 f"{name_of(self)} needs rows of at least two classes with positive weight. "
                 f"Got one class: {present.tolist()}. Collect rows of another class."
+            )
+        if classes.dtype.kind in "if" and {-1, 0} <= set(classes.tolist()):
+            warnings.warn(
+                "y has the class -1 beside 0, and it is learned as any other. If it marks rows "
+                "without a label, as in sklearn.semi_supervised, pass these rows as X_unlabeled "
+                "instead.",
+                UserWarning,
+                stacklevel=4,
             )
         return classes, labels
 

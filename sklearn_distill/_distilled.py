@@ -5,12 +5,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill.utils.dispatch import tags_of
+from sklearn_distill.utils.dispatch import name_of, tags_of
+from sklearn_distill.utils.pipelines import last_step
 
 
 def _offered(method):
     """Make ``method`` available if the student, read by its decoder, can give it."""
-    return available_if(lambda self: self._offers(method))
+
+    def check(self):
+        if not self._offers(method):
+            raise AttributeError(
+                f"The student {name_of(last_step(self.student))} gives no {method}. Use one that "
+                "does, or a regressor, whose predictions become probabilities."
+            )
+        return True
+
+    return available_if(check)
 
 
 class DecodedClassifier(ClassifierMixin):

@@ -268,7 +268,7 @@ class RegressionDecoder(LogitDecoder):
                 z = student.predict(X)
         else:
             z = student.predict(X)
-        z = np.asarray(z, dtype=np.float64)
+        z = _answered(np.asarray(z, dtype=np.float64), name_of(last_step(student)))
         if z.ndim == 1 or z.shape[1] == 1:
             z = np.column_stack([np.zeros(len(z)), z.ravel()])
         return z
@@ -319,7 +319,18 @@ class NetworkDecoder(LogitDecoder):
                 to_logits(part, self.output).double().cpu()
                 for part in predict_in_slices(module, inputs_for(module, X), NETWORK_BATCH)
             ]
-        return torch.cat(parts).numpy()
+        return _answered(torch.cat(parts).numpy(), name_of(module))
+
+
+def _answered(z, name):
+    """Return logits, unless a row has none: NaN or infinity, of which no class can be told."""
+    lost = ~np.isfinite(z if z.ndim == 1 else z.max(axis=1))
+    if lost.any():
+        raise ValueError(
+            f"The student {name} gave NaN or infinity for {lost.sum()} of {len(z)} rows; does X "
+            "hold NaN? Put a SimpleImputer before the student in a Pipeline, or drop the rows."
+        )
+    return z
 
 
 def fit_power(log_q, m, weight, *, bounds, prefer):

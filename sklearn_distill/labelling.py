@@ -6,6 +6,8 @@ be blended with or softened by, so that one labelling serves a whole search (see
 
 import warnings
 from itertools import islice
+from threading import Lock
+from time import perf_counter
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -13,17 +15,26 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_distill.teachers import TeacherReader, warn_how_it_is_read
+from sklearn_distill.teachers import Remarks, TeacherReader, warn_how_it_is_read
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
 from sklearn_distill.utils.content import content_key
 from sklearn_distill.utils.progress import track
-from sklearn_distill.utils.rows import indexable_rows, n_rows
+from sklearn_distill.utils.rows import indexable_rows, n_rows, own_rows
 
 #: Folds of the out-of-fold labels when ``cv=None``.
 DEFAULT_FOLDS = 5
 
 #: Rows that a teacher is given at a time. Fixed: the labels must not depend on the number of jobs.
 CHUNK_ROWS = 16_384
+
+#: Seconds of fits and labels after which a second time on the same rows is worth a word.
+SLOW_STAGE_SECONDS = 5.0
+
+#: Stages that are remembered for it, and rows by which they are known.
+MOST_SLOW_STAGES, ROWS_TO_KNOW = 256, 32
+
+#: Keys of slow stages; None once ``memory`` has been suggested.
+_SLOW_STAGES, _SUGGESTING = set(), Lock()
 
 #: A teacher whose least certain row is more certain than this has nothing soft to teach.
 CERTAIN = 1 - 1.5e-4
@@ -83,16 +94,11 @@ def label(teacher, chunks, classes=None, *, n_jobs=None):
     if not reader.fitted:
         raise NotFittedError(f"The teacher {reader.name} is not fitted yet. Fit it first.")
     classes = np.asarray(_classes_of(reader) if classes is None else classes)
-    n_jobs = 1 if reader.modules else effective_n_jobs(n_jobs)
-    chunks = iter(chunks)
-    while window := list(islice(chunks, n_jobs)):
-        if len(window) == 1:
-            yield reader.log_proba(window[0], classes)
-            continue
-        # A list, not a generator, which some joblib backends cannot return.
-        yield from Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(reader.log_proba)(chunk, classes) for chunk in window
-        )
+    remarks = Remarks()
+    for log_proba, more in _ask_in_chunks(reader, chunks, classes, n_jobs):
+        remarks += more
+        yield log_proba
+    reader.warn_of(remarks)
 
 
 def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
@@ -103,8 +109,9 @@ def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
     log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
     """
     content = (reader, X, X_unlabeled, classes)
-    log_proba = _cached(memory, _label_rows, content, n_jobs=n_jobs)
+    log_proba, remarks = _cached(memory, _label_rows, content, n_jobs=n_jobs)
     warn_how_it_is_read(reader)
+    reader.warn_of(remarks)
     return log_proba
 
 
@@ -133,9 +140,13 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
     """
     content = (reader, X, y, X_unlabeled, classes, splits, fit_params)
-    reader, log_proba = _cached(memory, _fit_and_label, content, **jobs)
-    warn_how_it_is_read(reader)
-    return reader, log_proba
+    start = perf_counter()
+    fitted, log_proba, remarks = _cached(memory, _fit_and_label, content, **jobs)
+    if not _caches(memory) and perf_counter() - start > SLOW_STAGE_SECONDS:
+        _suggest_memory(reader, X, y, perf_counter() - start)
+    warn_how_it_is_read(fitted)
+    fitted.warn_of(remarks)
+    return fitted, log_proba
 
 
 def warn_if_certain(log_proba, name):
@@ -199,7 +210,8 @@ def make_splits(cv, X, y, seed, split_params):
     Raises
     ------
     ValueError
-        If a row is never held out, or the splitter needs groups and there are none.
+        If a row is never held out, though the splits are not those of a time series; or the
+        splitter needs groups and there are none.
     """
     if cv is None:
         # A class of fewer rows than folds is missed by some of them, but one must have enough.
@@ -213,20 +225,30 @@ def make_splits(cv, X, y, seed, split_params):
     except ValueError as error:
         if "groups" in str(error) and "groups" not in split_params:
             raise ValueError(
-                f"cv={cv} needs groups. Enable metadata routing, "
-                "sklearn.set_config(enable_metadata_routing=True), and pass fit(..., groups=...)."
+                f"cv={cv} needs groups: pass the group of each row, fit(..., groups=groups)."
             ) from error
         raise
-    times_held_out = np.zeros(len(y), dtype=int)
-    for _, test in splits:
-        times_held_out[test] += 1
-    if not times_held_out.all():
+    if not splits:
         raise ValueError(
-            f"cv leaves {np.sum(times_held_out == 0)} of {len(y)} rows without an "
+            "cv gives no splits. An iterator is used up by the first fit: pass a list of the "
+            "splits, cv=list(splits)."
+        )
+    held_out = np.zeros(len(y), dtype=bool)
+    for _, test in splits:
+        held_out[test] = True
+    if not held_out.all() and not all(_looks_ahead(*split, len(y)) for split in splits):
+        raise ValueError(
+            f"cv leaves {np.sum(~held_out)} of {len(y)} rows without an "
             "out-of-fold label. Use a splitter that holds every row out at least once, such as "
             "StratifiedKFold, or cv='in-sample'."
         )
     return splits
+
+
+def _looks_ahead(train, test, n_samples):
+    """Tell whether all rows of a fold come before those that it holds out, as in a time series."""
+    train, test = (np.arange(n_samples)[part] for part in (train, test))
+    return len(test) > 0 and train.max(initial=-1) < test.min()
 
 
 def _classes_of(reader):
@@ -244,11 +266,38 @@ def _cached(memory, function, content, **jobs):
 
     joblib would hash the arguments itself, and take every copy of a torch module for another one.
     """
-    if memory is None or memory.location is None:
+    if not _caches(memory):
         return function(*content, **jobs)
     key = f"{function.__name__}-{content_key(content)}"
     return memory.cache(_call, ignore=["function", "content", "jobs"])(
         key, function=function, content=content, jobs=jobs
+    )
+
+
+def _caches(memory):
+    return memory is not None and memory.location is not None
+
+
+def _suggest_memory(reader, X, y, seconds):
+    """Warn, once a process, if a slow teacher is fitted again on rows that it was fitted on."""
+    some = np.unique(np.linspace(0, len(y) - 1, ROWS_TO_KNOW).astype(int))
+    rows = take_rows(indexable_rows(X), some)
+    try:
+        key = content_key(reader.name, repr(reader.teacher.get_params()), len(y), rows, y[some])
+    except TypeError:  # it could not be cached either
+        return
+    with _SUGGESTING:
+        again = key in _SLOW_STAGES and None not in _SLOW_STAGES
+        if len(_SLOW_STAGES) < MOST_SLOW_STAGES:
+            _SLOW_STAGES.add(key)
+        if not again:
+            return
+        _SLOW_STAGES.add(None)  # it has been said
+    warnings.warn(
+        f"The teacher {reader.name} was fitted again on the same rows ({seconds:.0f} s each "
+        "time). Set memory='cache' to fit it once per fold of a search.",
+        UserWarning,
+        stacklevel=5,
     )
 
 
@@ -257,15 +306,30 @@ def _call(key, function, content, jobs):
 
 
 def _label_rows(reader, X, X_unlabeled, classes, n_jobs=None):
-    chunks = [chunk for rows in (X, X_unlabeled) for chunk in _in_chunks(rows)]
-    return np.concatenate(list(label(reader, chunks, classes, n_jobs=n_jobs)))
+    chunks = (chunk for rows in (X, X_unlabeled) for chunk in _in_chunks(rows))
+    parts, remarks = zip(*_ask_in_chunks(reader, chunks, classes, n_jobs), strict=True)
+    return np.concatenate(parts), sum(remarks, Remarks())
+
+
+def _ask_in_chunks(reader, chunks, classes, n_jobs):
+    """Yield log-probabilities and remarks for each chunk, asked for as they are needed."""
+    n_jobs = 1 if reader.modules else effective_n_jobs(n_jobs)
+    chunks = iter(chunks)
+    while window := list(islice(chunks, n_jobs)):
+        if len(window) == 1:
+            yield reader.ask(window[0], classes)
+            continue
+        # A list, not a generator, which some joblib backends cannot return.
+        yield from Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(reader.ask)(chunk, classes) for chunk in window
+        )
 
 
 def _in_chunks(X):
-    """Cut rows into chunks of a fixed size; few rows stay as they are."""
+    """Cut rows into chunks of a fixed size, all of them copies: teachers may write into them."""
     n_samples = n_rows(X)
     if 0 < n_samples <= CHUNK_ROWS:
-        yield X
+        yield own_rows(X)
         return
     X = X if n_samples == 0 else indexable_rows(X)
     for start in range(0, n_samples, CHUNK_ROWS):
@@ -274,11 +338,11 @@ def _in_chunks(X):
 
 def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_jobs=None, verbose=0):
     if splits is None:
-        fitted = reader.fit(X, y, **fit_params)
-        return fitted, _label_rows(fitted, X, X_unlabeled, classes, n_jobs)
+        fitted = _fit_on_all(reader, X, y, fit_params)
+        return fitted, *_label_rows(fitted, X, X_unlabeled, classes, n_jobs)
     X = indexable_rows(X)
     # The fit on all rows is one job beside the folds: it takes longest, and so begins first.
-    calls = [delayed(reader.fit)(X, y, **fit_params)]
+    calls = [delayed(_fit_on_all)(reader, X, y, fit_params)]
     calls += [
         delayed(_label_fold)(reader, X, y, classes, train, test, fit_params)
         for train, test in splits
@@ -289,10 +353,18 @@ def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_job
         text=f"fits and out-of-fold labels of {reader.name}",
         verbose=verbose,
     )
-    parts = [_mean_of_folds(splits, folds, n_rows(X))]
+    parts, remarks = zip(*folds, strict=True)
+    log_proba, remarks = _mean_of_folds(splits, parts, n_rows(X)), sum(remarks, Remarks())
     if n_rows(X_unlabeled):
-        parts.append(_label_rows(fitted, X_unlabeled, None, classes, n_jobs))
-    return fitted, np.concatenate(parts)
+        further, more = _label_rows(fitted, X_unlabeled, None, classes, n_jobs)
+        log_proba, remarks = np.concatenate([log_proba, further]), remarks + more
+    return fitted, log_proba, remarks
+
+
+def _fit_on_all(reader, X, y, fit_params):
+    # Copies, as those of the folds are: a teacher may write into what it is fitted on.
+    params = {k: own_rows(v) if isinstance(v, np.ndarray) else v for k, v in fit_params.items()}
+    return reader.fit(own_rows(X), own_rows(y), **params)
 
 
 def _run(calls, n_jobs, verbose):
@@ -310,17 +382,18 @@ def _label_fold(reader, X, y, classes, train, test, fit_params):
     present = np.unique(y_train)
     if len(present) == 1:
         # Most classifiers refuse to learn a single class; its label is certain.
-        return np.tile(np.where(classes == present[0], 0.0, np.nan), (len(test), 1))
+        certain = np.where(classes == present[0], 0.0, np.nan)
+        return np.tile(certain, (len(test), 1)), Remarks(len(test))
     params = slice_params(X, fit_params, indices=train)
     fitted = reader.fit(take_rows(X, train), y_train, **params)
-    return fitted.log_proba(held_out, classes, may_miss_classes=True)
+    return fitted.ask(held_out, classes, must_know=present)
 
 
 def _mean_of_folds(splits, folds, n_samples):
     """Average what several folds say of a row, in probability.
 
     A class that one of them could not know counts as zero there, and is unknown if it was unknown
-    to all.
+    to all; of a row that no fold held out every class is.
     """
     total = np.full((n_samples, folds[0].shape[1]), -np.inf)
     unknown = np.ones(total.shape, dtype=bool)
@@ -331,4 +404,4 @@ def _mean_of_folds(splits, folds, n_samples):
         unknown[test] &= missing
         times_labeled[test] += 1
     total[unknown] = np.nan
-    return total - np.log(times_labeled)[:, None]
+    return total - np.log(np.maximum(times_labeled, 1))[:, None]

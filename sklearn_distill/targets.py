@@ -44,8 +44,9 @@ class SoftTargets:
 
     @classmethod
     def from_alpha(cls, classes, labels, log_proba, alpha, temperature=1.0, sample_weight=None):
-        """Make targets in which the teacher has the same weight on every labelled row.
+        """Make targets in which the teacher has the same weight on every labelled row it judged.
 
+        Rows of which it says nothing, NaN for every class, are learned from their labels alone.
         Rows without a label weigh as much as the mean row that has one.
 
         Parameters
@@ -66,6 +67,10 @@ class SoftTargets:
         weight = np.ones(n_labeled) if sample_weight is None else sample_weight
         row_alpha = np.r_[np.full(n_labeled, float(alpha)), np.ones(n_unlabeled)]
         row_weight = np.r_[weight, np.full(n_unlabeled, np.mean(weight))]
+        silent = np.zeros(0) if log_proba is None else np.isnan(log_proba).all(axis=1)
+        if silent.any():
+            row_alpha[silent] = 0.0
+            log_proba = np.where(silent[:, None], -np.log(len(classes)), log_proba)
         return cls(classes, labels, log_proba, row_alpha, row_weight, float(temperature))
 
     @property
@@ -282,14 +287,14 @@ def lift_zeros(log_proba, floor):
     ----------
     log_proba : ndarray of shape (n_rows, n_classes)
         -inf for exact zeros, NaN where the teacher could not know the class (it was fitted on a
-        fold without it).
+        fold without it). A row of which it knows nothing stays as it is.
     floor : float
         Smallest probability of a class, times the number of classes.
 
     Returns
     -------
     ndarray of shape (n_rows, n_classes)
-        Finite, each row normalised.
+        Finite, each row normalised, but for those of NaN.
     """
     least = np.log(floor / log_proba.shape[1])
     unknown = np.isnan(log_proba)
@@ -299,6 +304,7 @@ def lift_zeros(log_proba, floor):
         lifted = np.where(unknown, least, log_proba)
     else:
         return log_proba
+    lifted[unknown.all(axis=1)] = np.nan
     return lifted - np.log(np.exp(lifted) @ np.ones(lifted.shape[1]))[:, None]
 
 

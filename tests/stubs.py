@@ -256,3 +256,21 @@ class RaisingStudent(CentroidClassifier):
         if not self.works:
             raise RuntimeError("the power went out in the student")
         return self
+
+
+class WritingTeacher(CentroidClassifier):
+    """Centres its rows in place, in ``fit`` and in ``predict_proba``; ``fit`` returns None."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(self._written(X), y, sample_weight)
+        y[:] = y[::-1].copy()
+        if sample_weight is not None:
+            sample_weight[:] = 0
+
+    def predict_proba(self, X):
+        return super().predict_proba(self._written(X))
+
+    def _written(self, X):
+        values = X.data if hasattr(X, "tocsr") else X
+        values -= 3.0
+        return X.toarray() if hasattr(X, "tocsr") else X

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -20,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_distill import DistillationClassifier
+from sklearn_distill.utils.rows import check_same_columns, own_rows, stack_rows
 from tests.stubs import (
     Calls,
     CentroidClassifier,
@@ -57,6 +60,7 @@ CONTAINERS = {
     "dia": sparse.dia_array,
     "pandas": lambda X: pd.DataFrame(X, columns=NAMES, index=range(len(X), 0, -1)),
     "polars": lambda X: pl.DataFrame(X, schema=NAMES),
+    "pyarrow": lambda X: pa.table({name: X[:, i] for i, name in enumerate(NAMES)}),
 }
 
 
@@ -83,7 +87,7 @@ def test_every_container_gives_what_the_array_gives(container, strategy, fitted)
     np.testing.assert_allclose(proba[1], proba[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("container", ["array", "pandas", "polars", "list"])
+@pytest.mark.parametrize("container", ["array", "pandas", "polars", "pyarrow", "list"])
 @pytest.mark.parametrize("strategy", ["hard labels", "target-regression"])
 def test_a_student_that_needs_no_copies_gets_the_very_rows(container, strategy):
     rows, calls = CONTAINERS[container](X), Calls()
@@ -115,6 +119,109 @@ def test_unlabeled_rows_of_another_dtype_do_not_change_that_of_X(dtype):
     distilled(teacher, RecordingClassifier(calls)).fit(X.astype(dtype), y, X_unlabeled=X[:3])
     (call,) = calls.of("fit")
     assert call["X"].dtype == dtype
+
+
+COLUMNS = {
+    "pandas": (pd.DataFrame, lambda values, dtype: values.astype(dtype)),
+    "polars": (
+        pl.DataFrame,
+        lambda values, dtype: pl.Series(values).cast(getattr(pl, dtype.capitalize())),
+    ),
+    "pyarrow": (pa.table, lambda values, dtype: pa.array(values).cast(_arrow(dtype))),
+}
+
+
+def _arrow(dtype):
+    return getattr(pa, dtype)()
+
+
+@pytest.mark.parametrize("library", COLUMNS)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "together"),
+    [
+        ("float64", "float32", "float64"),
+        ("float32", "float64", "float32"),
+        ("float64", "int64", "float64"),
+        ("int64", "float64", "float64"),
+        ("int64", "int32", "int64"),
+        ("int32", "int64", "int64"),
+    ],
+)
+def test_columns_of_unlabeled_rows_lose_nothing_and_widen_no_floats(
+    library, ours, theirs, together
+):
+    table, column = COLUMNS[library]
+    rows, further = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0])
+    stacked = stack_rows(
+        table({"a": column(rows, ours), "b": column(rows, "float64")}),
+        table({"a": column(further, theirs), "b": column(further, "float64")}),
+    )
+    expected = table(
+        {
+            "a": column(np.r_[rows, further], together),
+            "b": column(np.r_[rows, further], "float64"),
+        }
+    )
+    assert type(stacked) is type(expected)
+    assert stacked.equals(expected)
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame, pa.table])
+def test_text_does_not_stand_below_numbers(convert):
+    rows = convert({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    words = convert({"a": [1.0, 2.0], "b": ["one", "two"]})
+    for X, other in ((rows, words), (words, rows)):
+        with pytest.raises(
+            ValueError, match="types of X. Column 'b' is of .* in X, and of .*Cast"
+        ):
+            check_same_columns(X, other, "X_unlabeled")
+
+
+def test_columns_of_a_table_are_compared_by_name():
+    rows = pa.table({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    with pytest.raises(
+        ValueError, match=r"columns of X, .*\['a', 'b'\]\. Got \['b', 'a'\] instead"
+    ):
+        check_same_columns(rows, rows.select(["b", "a"]), "X_unlabeled")
+    with pytest.raises(ValueError, match="a pyarrow table. Got a pandas data frame instead"):
+        check_same_columns(rows, rows.to_pandas(), "X_unlabeled")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.array,
+        lambda v: np.asfortranarray(v),
+        lambda v: v.tolist(),
+        sparse.csr_array,
+        sparse.dok_array,
+        pd.DataFrame,
+        lambda v: {"a": np.array(v)},
+        torch.tensor,
+    ],
+)
+def test_own_rows_are_equal_and_of_their_own(make):
+    values = np.arange(6.0).reshape(3, 2)
+    rows = make(values)
+    own = own_rows(rows)
+    assert type(own) is type(rows)
+    inner, theirs = (t["a"] if isinstance(t, dict) else t for t in (own, rows))
+    if isinstance(inner, np.ndarray):
+        assert inner.flags.f_contiguous == theirs.flags.f_contiguous
+    if isinstance(inner, pd.DataFrame):
+        inner.iloc[0, 0] = 9
+    elif isinstance(inner, list):
+        inner[0][0] = 9
+    else:
+        inner[0, 0] = 9
+    unchanged = theirs.toarray() if sparse.issparse(theirs) else np.asarray(theirs)
+    np.testing.assert_array_equal(unchanged, values)
+
+
+def test_what_cannot_be_written_into_is_not_copied():
+    rows = X.copy()
+    rows.flags.writeable = False
+    assert own_rows(rows) is rows
 
 
 def test_the_student_sees_rows_of_X_and_then_of_X_unlabeled():

@@ -1,4 +1,4 @@
-"""Networks on a CUDA device: one argument changes, nothing else. Skipped without such a device."""
+"""Networks on a device: one argument changes, nothing else. On the CPU, and on CUDA where it is."""
 
 import copy
 import pickle
@@ -22,7 +22,13 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 from torch import nn  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+# Teachers here are mostly networks that nobody trained.
+pytestmark = pytest.mark.filterwarnings("ignore:The teacher's first choice is the real label")
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+on_devices = pytest.mark.parametrize("device", DEVICES)
+homes = pytest.mark.parametrize("home", DEVICES)
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
@@ -65,6 +71,7 @@ def distilled(teacher, student, device, **settings):
     return model.fit(X, y)
 
 
+@needs_cuda
 def test_one_argument_moves_the_training():
     teacher = RandomForestClassifier(50, min_samples_leaf=2, random_state=0).fit(X, y)
     on = {device: distilled(teacher, mlp(), device) for device in ("cpu", "cuda")}
@@ -80,23 +87,25 @@ def test_one_argument_moves_the_training():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(on["cuda"])).predict_proba(X), proba)
 
 
-@pytest.mark.parametrize("home", ["cpu", "cuda"])
+@homes
+@on_devices
 @pytest.mark.parametrize("loss", ["kl", "dkd", "dist", "logit-standardization", "wsld"])
-def test_a_teacher_labels_anywhere_and_goes_home(home, loss):
+def test_a_teacher_labels_anywhere_and_goes_home(home, device, loss):
     module = mlp(64, seed=1).to(home)
     before = copy.deepcopy(module.state_dict())
-    teacher = TorchTeacher(module, device="cuda")
+    teacher = TorchTeacher(module, device=device)
     on_device = teacher.predict_proba(X)
     assert next(module.parameters()).device.type == home
     np.testing.assert_allclose(
         TorchTeacher(module, device="cpu").predict_proba(X), on_device, atol=1e-5
     )
-    assert distilled(teacher, mlp(), "cuda", loss=loss).score(X, y) > 0.05
+    assert distilled(teacher, mlp(), device, loss=loss).score(X, y) > 0.05
     assert next(module.parameters()).device.type == home
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
 
 
-@pytest.mark.parametrize("home", ["cpu", "cuda"])
+@homes
+@on_devices
 @pytest.mark.parametrize(
     "hint",
     [
@@ -108,39 +117,43 @@ def test_a_teacher_labels_anywhere_and_goes_home(home, loss):
     ],
     ids=lambda hint: hint.loss,
 )
-def test_hints_work_wherever_the_teacher_lives(home, hint):
+def test_hints_work_wherever_the_teacher_lives(home, device, hint):
     teacher = mlp(64, seed=1).to(home)
-    model = distilled(teacher, mlp(), "cuda", hints=[hint])
-    plain = distilled(teacher, mlp(), "cuda")
+    model = distilled(teacher, mlp(), device, hints=[hint])
+    plain = distilled(teacher, mlp(), device)
     assert not np.allclose(model.predict_proba(X), plain.predict_proba(X), atol=1e-5)
     assert next(teacher.parameters()).device.type == home
 
 
-def test_attention_and_leaves_are_hints_too():
+@on_devices
+def test_attention_and_leaves_are_hints_too(device):
     path = "encoder.layers.0.self_attn"
-    model = distilled(Rows(n_layers=2), Rows(), "cuda", hints=[AttentionHint(path, path)])
+    model = distilled(Rows(n_layers=2), Rows(), device, hints=[AttentionHint(path, path)])
     assert np.isfinite(model.predict_proba(X)).all()
     forest = RandomForestClassifier(20, min_samples_leaf=2, random_state=0).fit(X, y)
-    model = distilled(forest, mlp(), "cuda", hints=[LayerHint("leaves", "1", loss="cka")])
+    model = distilled(forest, mlp(), device, hints=[LayerHint("leaves", "1", loss="cka")])
     assert model.score(X, y) > 0.8
 
 
-def test_half_precision_and_the_default_student():
+@on_devices
+def test_half_precision_and_the_default_student(device):
     teacher = RandomForestClassifier(50, min_samples_leaf=2, random_state=0).fit(X, y)
-    assert distilled(teacher, make_pipeline(StandardScaler(), Half()), "cuda").score(X, y) > 0.9
-    assert distilled(teacher, None, "cuda").score(X, y) > 0.9
+    assert distilled(teacher, make_pipeline(StandardScaler(), Half()), device).score(X, y) > 0.9
+    assert distilled(teacher, None, device).score(X, y) > 0.9
 
 
-def test_a_users_net_decides_on_its_device():
+@on_devices
+def test_a_users_net_decides_on_its_device(device):
     net = skorch.NeuralNetClassifier(
-        mlp(), criterion=nn.CrossEntropyLoss, device="cuda", lr=0.1, max_epochs=5, verbose=0
+        mlp(), criterion=nn.CrossEntropyLoss, device=device, lr=0.1, max_epochs=5, verbose=0
     )
     teacher = RandomForestClassifier(50, min_samples_leaf=2, random_state=0).fit(X, y)
     model = DistillationClassifier(teacher, net, random_state=0).fit(X, y)
-    assert next(model.student_.module_.parameters()).device.type == "cuda"
+    assert next(model.student_.module_.parameters()).device.type == device
     assert model.score(X, y) > 0.5
 
 
+@needs_cuda
 def test_the_generators_of_the_device_are_not_touched():
     torch.cuda.manual_seed(5)
     before = torch.cuda.get_rng_state()

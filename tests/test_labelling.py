@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -11,25 +12,43 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from joblib import parallel_config
+from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    TimeSeriesSplit,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from torch import nn
 
 from sklearn_distill import DistillationClassifier, TorchTeacher, labelling
 from sklearn_distill.labelling import CHUNK_ROWS, label
+from sklearn_distill.targets import SoftTargets, lift_zeros
 from sklearn_distill.teachers import TeacherReader
 from sklearn_distill.utils.content import content_key
-from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
+from tests.stubs import (
+    Calls,
+    CentroidClassifier,
+    DecisionTeacher,
+    RecordingClassifier,
+    WritingTeacher,
+)
 
 # Some teachers here are networks that nobody trained.
 pytestmark = pytest.mark.filterwarnings("ignore:The teacher's first choice is the real label")
@@ -264,10 +283,225 @@ def test_classes_of_few_rows_have_few_folds():
 
 def test_splits_are_checked_before_anything_is_fitted():
     calls = Calls()
-    cv = [(np.arange(50), np.arange(50, 150))]
+    cv = [(np.arange(100, 150), np.arange(100))]
     with pytest.raises(ValueError, match="cv leaves 50 of 150 rows"):
         DistillationClassifier(RecordingClassifier(calls), tree(), cv=cv).fit(X, y)
     assert calls == []
+
+
+def test_an_iterator_of_splits_that_is_used_up_says_so():
+    splits = list(KFold(3, shuffle=True, random_state=0).split(X))
+    model = DistillationClassifier(GaussianNB(), tree(), cv=iter(splits)).fit(X, y)
+    with pytest.raises(ValueError, match=r"used up by the first fit: pass .* cv=list\(splits\)"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(2), LeaveOneGroupOut()])
+def test_a_splitter_by_group_asks_for_the_groups(cv):
+    with pytest.raises(ValueError, match=r"needs groups: .*fit\(..., groups=groups\)\.$"):
+        labelling.make_splits(cv, X, y, 0, {})
+    splits = labelling.make_splits(cv, X, y, 0, {"groups": np.arange(150) % 3})
+    assert all(not set(train % 3) & set(test % 3) for train, test in splits)
+
+
+# -- time series ----------------------------------------------
+
+MIXED = np.random.RandomState(0).permutation(150)
+
+
+@pytest.mark.parametrize(
+    "cv", [TimeSeriesSplit(4), TimeSeriesSplit(3, gap=2, test_size=20, max_train_size=50)]
+)
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_rows_that_no_fold_of_a_time_series_held_out_are_learned_from_y(cv, alpha, temperature):
+    rows, labels = X[MIXED], y[MIXED]
+    splits = labelling.make_splits(cv, rows, labels, 0, {})
+    _, log_proba = labelling.fit_and_label(
+        TeacherReader.of(GaussianNB()),
+        rows,
+        labels,
+        X[:5],
+        np.arange(3),
+        splits=splits,
+        fit_params={},
+    )
+    never = np.setdiff1d(np.arange(150), np.concatenate([test for _, test in splits]))
+    assert len(never) > 0
+    assert np.flatnonzero(np.isnan(log_proba).all(axis=1)).tolist() == never.tolist()
+    for train, test in splits:
+        teacher = GaussianNB().fit(rows[train], labels[train])
+        np.testing.assert_allclose(
+            np.exp(log_proba[test]), teacher.predict_proba(rows[test]), atol=1e-9
+        )
+    log_proba = lift_zeros(log_proba, 2e-4)
+    got = SoftTargets.from_alpha(np.arange(3), labels, log_proba, alpha, temperature)
+    of_labels = SoftTargets.from_alpha(np.arange(3), labels, None, 0.0, temperature)
+    np.testing.assert_array_equal(got.blended()[never], of_labels.blended()[never])
+    np.testing.assert_array_equal(got.tempered()[never], np.eye(3)[labels[never]])
+    np.testing.assert_array_equal(got.log_blended(1e-3)[never], of_labels.log_blended(1e-3)[never])
+    assert got.row_alpha[never].tolist() == [0] * len(never)
+    # The others are what they were without these rows.
+    judged = np.setdiff1d(np.arange(150), never)
+    both = np.r_[judged, np.arange(150, 155)]
+    alone = SoftTargets.from_alpha(
+        np.arange(3), labels[judged], log_proba[both], alpha, temperature
+    )
+    np.testing.assert_array_equal(got.tempered()[both], alone.tempered())
+    assert np.isfinite(got.log_proba).all()
+
+
+@pytest.mark.parametrize("student", [tree(), DecisionTreeRegressor(max_leaf_nodes=8)])
+def test_a_time_series_teaches_any_student(student):
+    model = DistillationClassifier(GaussianNB(), student, cv=TimeSeriesSplit(4), alpha=1)
+    assert model.fit(X[MIXED], y[MIXED], X_unlabeled=X[:5]).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        [(np.arange(100, 150), np.arange(100))],
+        [(np.arange(50), np.arange(50, 100)), (np.arange(100, 150), np.arange(50))],
+        ShuffleSplit(2, test_size=0.2, random_state=0),
+    ],
+)
+def test_other_splits_that_leave_rows_out_are_refused(cv):
+    with pytest.raises(ValueError, match="rows without an out-of-fold label. Use a splitter"):
+        labelling.make_splits(cv, X, y, 0, {})
+
+
+# -- teachers that write into their rows ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "unlabeled"),
+    [
+        (X, X[:7]),
+        (X.astype(np.float32), X[:7].astype(np.float32)),
+        (np.asfortranarray(X), X[:7]),
+        (sparse.csr_array(X), sparse.csr_array(X[:7])),
+        (pd.DataFrame(X), pd.DataFrame(X[:7])),
+    ],
+    ids=["array", "float32", "fortran", "sparse", "frame"],
+)
+@pytest.mark.parametrize("how", ["fitted", "out-of-fold", "in-sample"])
+def test_a_teacher_that_writes_into_its_rows_harms_nobody(rows, unlabeled, how):
+    class Honest(WritingTeacher):
+        """Says the same of its rows, and leaves them alone."""
+
+        def fit(self, X, y, sample_weight=None):
+            super().fit(X.copy(), y.copy(), sample_weight.copy())
+
+        def predict_proba(self, X):
+            return super().predict_proba(X.copy())
+
+    weight = np.linspace(1, 2, 150)
+    given = [rows, unlabeled, y, weight]
+    before = [copy.deepcopy(thing) for thing in given]
+    proba = []
+    for kind in (Honest, WritingTeacher):
+        teacher = kind()
+        if how == "fitted":
+            teacher.fit(rows.copy(), y.copy(), weight.copy())
+        cv = "in-sample" if how == "in-sample" else 3
+        model = DistillationClassifier(teacher, tree(), cv=cv)
+        model.fit(rows, y, sample_weight=weight, X_unlabeled=unlabeled)
+        proba.append(model.predict_proba(rows))
+        for now, then in zip(given, before, strict=True):
+            assert (now != then).sum().sum() == 0
+    np.testing.assert_array_equal(*proba)
+
+
+def test_a_pipeline_and_a_module_that_work_in_place_harm_nobody():
+    scaled = make_pipeline(StandardScaler(copy=False), LogisticRegression())
+    inplace = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3))
+    rows = X.copy() - 3
+    for teacher in (scaled, clone(scaled).fit(rows.copy(), y), inplace):
+        for dtype in (np.float32, np.float64):
+            mine = rows.astype(dtype)
+            DistillationClassifier(teacher, tree()).fit(mine, y)
+            np.testing.assert_array_equal(mine, rows.astype(dtype))
+
+
+# -- said once ----------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["chunks", "folds", "label"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_classes_that_y_lacks_are_said_once(how, n_jobs, monkeypatch):
+    class Knows(CentroidClassifier):
+        """Knows a class that it has never seen."""
+
+        def fit(self, X, y, sample_weight=None):
+            super().fit(X, y, sample_weight)
+            self.classes_ = np.r_[self.classes_, 9]
+            self.means_ = np.vstack([self.means_, self.means_.mean(axis=0)])
+            return self
+
+    monkeypatch.setattr(labelling, "CHUNK_ROWS", 40)
+    teacher = Knows() if how == "folds" else Knows().fit(X, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if how == "label":
+            chunks = (X[start : start + 40] for start in range(0, 150, 40))
+            list(label(teacher, chunks, np.arange(3), n_jobs=n_jobs))
+        else:
+            DistillationClassifier(teacher, tree(), n_jobs=n_jobs).fit(X, y)
+    texts = [str(w.message) for w in caught]
+    assert len(texts) == 1
+    assert re.match(r"The teacher Knows returned .*classes \[9\], which y does not have", texts[0])
+    if how != "folds":
+        share = teacher.predict_proba(X)[:, 3].mean()
+        assert f"returned {share:.1%} of" in texts[0]
+
+
+def test_how_a_teacher_is_read_is_said_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        DistillationClassifier(DecisionTeacher(), tree(), cv=5).fit(X, y)
+    assert [str(w.message)[:40] for w in caught] == ["The teacher DecisionTeacher has no predi"]
+
+
+@pytest.fixture
+def slow_stages(monkeypatch):
+    stages = set()
+    monkeypatch.setattr(labelling, "_SLOW_STAGES", stages)
+    monkeypatch.setattr(labelling, "SLOW_STAGE_SECONDS", -1)
+    return stages
+
+
+def caught_suggestions(fit):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit()
+    return [str(w.message) for w in caught if "Set memory=" in str(w.message)]
+
+
+def test_memory_is_suggested_once_to_who_fits_a_slow_teacher_again(slow_stages):
+    search = GridSearchCV(
+        DistillationClassifier(GaussianNB(), tree()), {"temperature": [1, 2, 3]}, cv=3
+    )
+    (text,) = caught_suggestions(lambda: search.fit(X, y))
+    assert re.match(r"The teacher GaussianNB was fitted again on the same rows \(\d+ s each", text)
+    assert caught_suggestions(lambda: search.fit(X, y)) == []
+
+
+def test_memory_is_not_suggested_without_a_reason(slow_stages, tmp_path, monkeypatch):
+    def fit(rows=X, labels=y, memory=None, teacher=None):
+        model = DistillationClassifier(teacher or GaussianNB(), tree(), memory=memory)
+        return caught_suggestions(lambda: model.fit(rows, labels))
+
+    assert fit() == []
+    assert fit(teacher=GaussianNB(var_smoothing=0.1)) == []
+    assert fit(rows=X + 1) == []
+    assert fit(rows=X[1:], labels=y[1:]) == []
+    assert fit(labels=y[::-1].copy()) == []
+    assert fit(memory=str(tmp_path)) == []
+    assert fit(teacher=GaussianNB().fit(X, y)) == []
+    monkeypatch.setattr(labelling, "SLOW_STAGE_SECONDS", 60)
+    assert fit() == []
+    monkeypatch.setattr(labelling, "SLOW_STAGE_SECONDS", -1)
+    assert len(fit()) == 1
 
 
 # -- cache ----------------------------------------------

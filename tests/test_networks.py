@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,7 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 from torch import nn  # noqa: E402
 
+from sklearn_distill.nn import threads  # noqa: E402
 from sklearn_distill.nn.batches import InMemoryBatches, InMemoryRows, as_tensors  # noqa: E402
 from sklearn_distill.nn.capture import undisturbed  # noqa: E402
 from sklearn_distill.nn.net import HoldOut, seeded  # noqa: E402
@@ -179,6 +181,10 @@ def softmax(z):
     return torch.softmax(z, dim=1)
 
 
+def by_hand(z):
+    return z.exp() / (1 + z.exp())
+
+
 def words(z):
     return "logits"
 
@@ -208,7 +214,7 @@ def test_a_module_that_does_not_fit_is_refused(teacher, match):
 
 
 def test_one_column_of_probabilities_or_of_log_odds_is_a_question():
-    module = Says(mlp(1), torch.sigmoid)
+    module = Says(mlp(1), by_hand)
     with pytest.warns(UserWarning, match="between 0 and 1 only, read as log-odds"):
         TorchTeacher(module).predict_proba(X)
     TorchTeacher(module, output="binary-logit").predict_proba(X)
@@ -248,10 +254,10 @@ def test_two_threads_never_have_a_module_at_once():
         for _ in range(20):
             wrong.append(not np.array_equal(teacher.predict_proba(X), expected))
 
-    threads = [threading.Thread(target=label) for _ in range(4)]
-    for thread in threads:
+    running = [threading.Thread(target=label) for _ in range(4)]
+    for thread in running:
         thread.start()
-    for thread in threads:
+    for thread in running:
         thread.join()
     assert len(wrong) == 80
     assert not any(wrong)
@@ -623,8 +629,14 @@ def test_a_fitted_net_is_a_teacher():
 @pytest.mark.parametrize(
     ("student", "match"),
     [
-        (mlp(5), "returns outputs of shape .*, but there are 3 classes"),
+        (mlp(5), r"outputs of shape \(\d+, 5\) for \d+ rows, but there are 3 classes"),
+        (mlp(1), r"outputs of shape \(\d+,\) for \d+ rows, .* must have 3 outputs for each row"),
+        (Says(mlp(), lambda z: z.mean(dim=0, keepdim=True)), r"outputs of shape \(1, 3\) for"),
+        (Says(mlp(), lambda z: z.detach()), "cannot be trained: no parameter .* in its outputs"),
+        (nn.Identity(), "Identity cannot be trained: it has no parameters that require"),
+        (net(module=nn.Identity()), "Identity cannot be trained"),
         (Says(mlp(), words), "returned a str without a tensor of logits"),
+        (Says(mlp(), torch.sigmoid), "returned one sigmoid per class .*Return logits"),
         (mlp(last=nn.Sigmoid()), "Sequential returned 3 columns .* a multi-label network"),
         (net(criterion=nn.BCEWithLogitsLoss), "3 columns .* its criterion a binary one"),
         (net(criterion=nn.NLLLoss), r"are no probabilities .*criterion=torch.nn.CrossEntropyLoss"),
@@ -635,11 +647,100 @@ def test_a_fitted_net_is_a_teacher():
         (Says(mlp(), softmax), r"returned probabilities .*nn.Softmax\(dim=1\)"),
         (net(module=Says(mlp(), softmax)), r"returned probabilities .*Return logits from forward"),
     ],
-    ids=["width", "text", "labels", "binary", "nll", "log-softmax", "softmax", "softmax in net"],
+    ids=[
+        *("width", "one column", "pooled", "detached", "no weights", "none in net", "text"),
+        *("sigmoids", "labels", "binary", "nll", "log-softmax", "softmax", "softmax in net"),
+    ],
 )
-def test_a_student_that_does_not_fit_is_refused(student, match):
+@pytest.mark.parametrize("alpha", [0, 0.5])
+def test_a_student_that_does_not_fit_is_refused(student, match, alpha):
     with pytest.raises((ValueError, TypeError), match=match):
-        DistillationClassifier(mlp(), student).fit(X, y)
+        DistillationClassifier(mlp(), student, alpha=alpha).fit(X, y)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_a_softmax_is_seen_in_batches_of_any_size(batch_size):
+    strategy = GradientTraining(1, batch_size=batch_size)
+    with pytest.raises(ValueError, match="returned probabilities"):
+        DistillationClassifier(mlp(), Says(mlp(), softmax), strategy=strategy).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss", "HuberLoss", "KLDivLoss"])
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.filterwarnings("ignore:The student .* is trained on batches in memory")
+def test_a_criterion_that_cannot_validate_is_refused(name, binary):
+    student = net(criterion=getattr(nn, name))
+    if binary:
+        student = skorch.NeuralNetBinaryClassifier(
+            mlp(1), criterion=getattr(nn, name), max_epochs=1, verbose=0
+        )
+    with pytest.raises(ValueError, match=f"criterion {name} of the student .* does not compare"):
+        DistillationClassifier(None, student, alpha=0).fit(X, y == 1 if binary else y)
+
+
+@pytest.mark.parametrize(
+    ("student", "name"),
+    [
+        (net(module=mlp(1, last=nn.Sigmoid()), criterion=nn.BCELoss), "BCELoss"),
+        (net(module=mlp(1), criterion=nn.BCEWithLogitsLoss), "BCEWithLogitsLoss"),
+        (
+            skorch.NeuralNetBinaryClassifier(mlp(2), criterion=nn.CrossEntropyLoss, verbose=0),
+            "CrossEntropyLoss",
+        ),
+    ],
+)
+def test_a_net_of_the_other_kind_is_refused(student, name):
+    with pytest.raises(ValueError, match=f"criterion {name} .* Use NeuralNetClassifier with"):
+        DistillationClassifier(None, student, alpha=0).fit(X, y == 1)
+
+
+def test_a_margin_criterion_validates_and_is_said_not_to_train():
+    student = net(criterion=nn.MultiMarginLoss)
+    with pytest.warns(UserWarning, match="criterion=MultiMarginLoss") as record:
+        model = DistillationClassifier(mlp(), student, random_state=0).fit(X, y)
+    assert len(record) == 1
+    plain = DistillationClassifier(mlp(), net(), random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+class Between(nn.Module):
+    """Starts with all outputs between 0 and 1."""
+
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(4, n_outputs)
+        nn.init.constant_(self.linear.weight, 0.01)
+        nn.init.constant_(self.linear.bias, 0.5)
+
+    def forward(self, X):
+        return self.linear(X)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 3])
+def test_logits_that_begin_between_0_and_1_are_no_reason_to_complain(n_outputs):
+    target = y if n_outputs == 3 else (y == 0).astype(int)
+    strategy = GradientTraining(10, lr=0.1)
+    model = DistillationClassifier(None, Between(n_outputs), alpha=0, strategy=strategy)
+    assert model.fit(X, target).score(X, target) > 0.8
+
+
+@pytest.mark.parametrize(
+    "wrap", [by_hand, lambda z: 1 * torch.sigmoid(z)], ids=["quotient", "product"]
+)
+def test_one_column_that_stays_between_0_and_1_is_said(wrap):
+    model = DistillationClassifier(None, Says(mlp(1), wrap), alpha=0, strategy=QUICK)
+    with pytest.warns(UserWarning, match=r"between 0 and 1 only, .* nn.Sigmoid\(\)") as record:
+        model.fit(X, y == 1)
+    assert len(record) == 1
+
+
+@pytest.mark.parametrize("temperature", [1e-25, 1e5, 1e300, 10**400])
+@pytest.mark.parametrize("student", [mlp(), net()], ids=["module", "net"])
+def test_a_temperature_beyond_single_precision_is_refused(student, temperature):
+    model = DistillationClassifier(mlp(), student, temperature=temperature)
+    with pytest.raises(ValueError, match="temperature must be from 0.001 to 10000"):
+        model.fit(X, y)
+    model.set_params(alpha=0).fit(X, y)  # nothing is tempered
 
 
 @pytest.mark.parametrize(
@@ -647,7 +748,7 @@ def test_a_student_that_does_not_fit_is_refused(student, match):
     [
         (Says(mlp(1), torch.sigmoid), r"a sigmoid is the last .*nn.Sigmoid\(\)"),
         (
-            Says(mlp(1), lambda z: torch.sigmoid(z).squeeze(1)),
+            Says(mlp(1), lambda z: torch.sigmoid(z).squeeze(1).clamp(0.01, 0.99)),
             r"a sigmoid is the last .*nn.Sigmoid\(\)",
         ),
         (
@@ -723,10 +824,34 @@ def test_missing_values_are_named_before_the_learning_rate(student):
         model.fit(gaps, y, teacher_output=np.full((150, 3), 1 / 3))
 
 
-def test_text_is_no_food_for_networks():
+@pytest.mark.parametrize("kind", ["nan", "infinite", "large", "nullable"])
+def test_rows_without_numbers_are_named(kind):
+    gaps = X.astype(np.float64)
+    gaps[3, 2] = {"nan": np.nan, "infinite": np.inf, "large": 1e300, "nullable": np.nan}[kind]
+    if kind == "nullable":
+        gaps = pytest.importorskip("pandas").DataFrame(gaps).convert_dtypes()
+    with pytest.raises(ValueError, match="in 1 rows of a batch, or ones that are too large"):
+        DistillationClassifier(None, mlp(), alpha=0, strategy=QUICK).fit(gaps, y)
+
+
+@pytest.mark.parametrize("student", [mlp(), net()], ids=["module", "net"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_a_network_that_gives_no_number_says_so(student, method):
+    gaps = X.copy()
+    gaps[[3, 5], 2] = np.nan
+    model = DistillationClassifier(mlp(), student).fit(X, y)
+    with pytest.raises(ValueError, match="NaN or infinity for 2 of 150 rows; does X hold NaN"):
+        getattr(model, method)(gaps)
+
+
+@pytest.mark.parametrize("dtype", ["U1", "complex128", "datetime64[s]", "object"])
+def test_text_is_no_food_for_networks(dtype):
+    rows = np.array([["1"] * 4] * 6).astype(int).astype(dtype)
+    if dtype == "object":
+        rows[0, 0] = "a"
     with pytest.raises(TypeError, match="needs rows of numbers"):
         DistillationClassifier(None, mlp(), strategy=QUICK).fit(
-            np.array([["a"] * 4] * 6), [0, 1, 2] * 2, teacher_output=np.full((6, 3), 1 / 3)
+            rows, [0, 1, 2] * 2, teacher_output=np.full((6, 3), 1 / 3)
         )
 
 
@@ -773,6 +898,57 @@ def test_a_last_batch_of_one_row_is_joined_to_its_neighbour(n_rows, batch_size, 
     torch.testing.assert_close(torch.cat([y for _, y in batches]), torch.arange(n_rows))
     whole = InMemoryBatches(rows, batch_size, drop_last=True)
     assert [len(y) for _, y in whole] == [batch_size] * (n_rows // batch_size)
+
+
+@pytest.mark.parametrize("kind", ["module", "net"])
+def test_batch_normalisation_of_single_rows_is_refused_in_words(kind):
+    student = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    student = net(module=student, batch_size=1) if kind == "net" else student
+    strategy = GradientTraining(2, batch_size=1)
+    with pytest.raises(ValueError, match="batch normalisation, .* Set batch_size to 2 or more"):
+        DistillationClassifier(mlp(), student, strategy=strategy).fit(X, y)
+
+
+class HoldsOut:
+    """Holds out all rows, or none."""
+
+    def __init__(self, everything):
+        self.everything = everything
+
+    def __call__(self, dataset, y=None):
+        valid = np.arange(len(y)) if self.everything else []
+        return dataset, torch.utils.data.Subset(dataset, valid)
+
+
+def test_a_split_or_a_loader_that_leaves_no_rows():
+    def fit(**params):
+        return DistillationClassifier(None, net(**params), alpha=0).fit(X, y).student_
+
+    assert "valid_loss" not in fit(train_split=HoldsOut(False)).history[-1]
+    with pytest.raises(ValueError, match="train_split left no row for training"):
+        fit(train_split=HoldsOut(True))
+    with pytest.raises(ValueError, match="drop_last leaves no batch of 500 rows"):
+        fit(batch_size=500, iterator_train__drop_last=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "cv", "match"),
+    [
+        (np.r_[np.zeros(30), np.ones(30), 2], 0.1, "only 1 member.*the split is not stratified"),
+        (np.arange(6) % 2, 5, "n_splits=5 .*the split is not stratified"),
+        (np.arange(3) % 2, 5, "n_splits=5 .*the whole is trained on, without validation"),
+    ],
+    ids=["a class of one row", "six rows", "three rows"],
+)
+def test_a_stratified_split_that_cannot_be_had_is_given_up(labels, cv, match):
+    split = skorch.dataset.ValidSplit(cv, stratified=True)
+    student = net(module=nn.LazyLinear(len(np.unique(labels))), train_split=split)
+    model = DistillationClassifier(None, student, alpha=0)
+    with pytest.warns(UserWarning, match=match) as record:
+        model.fit(X[: len(labels)], labels)
+    assert len(record) == 1
+    assert split.stratified
+    assert ("valid_loss" in model.student_.history[-1]) == (len(labels) > 3)
 
 
 def test_batch_normalisation_survives_every_number_of_rows():
@@ -865,8 +1041,46 @@ def test_fit_parameters_reach_the_net_and_are_refused_by_a_module():
     assert first_loss() != first_loss(scale=5.0)
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
         first_loss(nonsense=3)
-    with pytest.raises(TypeError, match=r"no further arguments in fit. Got \['nonsense'\]"):
-        DistillationClassifier(mlp(), mlp(), strategy=QUICK).fit(X, y, nonsense=3)
+
+
+class Untouched(LogisticRegression):
+    """A teacher that must not be fitted."""
+
+    def fit(self, X, y):
+        raise AssertionError("the teacher was fitted")
+
+
+@pytest.mark.parametrize("alpha", [0, 1e-6, 0.5, 1])
+@pytest.mark.parametrize("kind", ["module", "class", "net", "split", "default"])
+def test_unknown_fit_parameters_are_refused_before_the_teacher_is_fitted(kind, alpha):
+    student, match = {
+        "module": (mlp(), r"no further arguments in fit. Got \['nonsense'\] for Sequential"),
+        "class": (Scaled, r"Got \['nonsense'\] for Scaled"),
+        "net": (net(), "'nonsense': skorch passes it to the forward"),
+        "split": (net(module=Scaled()), "'scale': skorch passes it to its train_split"),
+        "default": (None, "'nonsense'"),
+    }[kind]
+    params = {"scale" if kind == "split" else "nonsense": 3}
+    with pytest.raises(TypeError, match=match):
+        DistillationClassifier(Untouched(), student, alpha=alpha).fit(X, y, **params)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"loss": "kll"}, "'loss' parameter of GradientTraining"),
+        ({"validation_fraction": 1.5}, "'validation_fraction' parameter"),
+        ({"device": "abacus"}, "cannot compute on the device"),
+        ({"hints": [LayerHint("1", "9")]}, "The student Sequential has no layer '9'"),
+        ({"hints": [LayerHint("1", "1", loss="fitnet")]}, "Did you mean 'fitnets'"),
+        ({"hints": ["1"]}, "hints must be a list of LayerHint"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_cannot_be_right_are_found_before_the_teacher_is_fitted(settings, match):
+    model = DistillationClassifier(Untouched(), mlp(), strategy=GradientTraining(**settings))
+    with pytest.raises((ValueError, TypeError), match=match):
+        model.fit(X, y)
 
 
 def test_a_split_by_groups_gets_its_groups():
@@ -926,14 +1140,44 @@ def test_fits_in_several_threads_are_those_of_one():
     def fit():
         found.append(clone(model).fit(X, y).predict_proba(X))
 
-    threads = [threading.Thread(target=fit) for _ in range(4)]
-    for thread in threads:
+    running = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in running:
         thread.start()
-    for thread in threads:
+    for thread in running:
         thread.join()
     assert len(found) == 4
     for proba in found:
         np.testing.assert_array_equal(proba, expected)
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_small_networks_take_one_thread_and_it_is_put_back(monkeypatch, small, fails):
+    monkeypatch.setattr(threads, "SMALL", 10**12 if small else 0)
+    seen = []
+
+    class Spy(skorch.callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(torch.get_num_threads())
+            if fails:
+                raise ZeroDivisionError
+
+    torch.set_num_threads(2)
+    model = DistillationClassifier(mlp(), net(callbacks=[("spy", Spy())]))
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        model.fit(X, y)
+    assert set(seen) == {1 if small else 2}
+    assert torch.get_num_threads() == 2
+
+
+def test_multiplications_are_counted_where_weights_are_shared_too():
+    module = nn.Sequential(
+        *(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 5))
+    )
+    with threads.counting(module) as work:
+        module(torch.zeros(7, 1, 5, 5))
+    assert work.multiplications == 7 * (3 * 16 * 4 + 5 * 48)
+    assert not any(part._forward_hooks for part in module.modules())
 
 
 def test_generators_are_put_back_after_an_error_too():

@@ -1,8 +1,14 @@
 """From any teacher's output to log-probabilities in the order of the student's classes."""
 
+import warnings
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, clone
@@ -18,11 +24,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from torch import nn
 
-from sklearn_distill import DistillationClassifier
+from sklearn_distill import DistillationClassifier, TorchTeacher
 from sklearn_distill.targets import lift_zeros
 from sklearn_distill.teachers import TeacherReader, is_fitted, read_output, warn_how_it_is_read
-from sklearn_distill.teachers._reader import (
+from sklearn_distill.teachers._outputs import (
     FOREIGN_MASS_TOLERANCE,
     ROW_SUM_TOLERANCE,
     align_columns,
@@ -52,9 +59,9 @@ def floored(proba):
     return np.log(proba / proba.sum(axis=1, keepdims=True))
 
 
-def read(teacher, classes=CLASSES, rows=X, **options):
+def read(teacher, classes=CLASSES, rows=X):
     reader = TeacherReader.of(teacher)
-    log_proba = reader.log_proba(rows, np.asarray(classes), **options)
+    log_proba = reader.log_proba(rows, np.asarray(classes))
     warn_how_it_is_read(reader)
     return log_proba
 
@@ -243,7 +250,7 @@ def test_single_precision_probabilities_are_read_within_tolerance():
 
 def test_rows_may_miss_one_by_the_tolerance_and_no_more():
     proba = np.array([[0.5, 0.5]])
-    options = {"n_samples": 1, "n_columns": 2, "who": "It returned"}
+    options = {"n_samples": 1, "known": [0, 1], "who": "It returned"}
     check_proba(proba * (1 + 0.9 * ROW_SUM_TOLERANCE), **options)
     for factor in (1 + 1.1 * ROW_SUM_TOLERANCE, 1 - 1.1 * ROW_SUM_TOLERANCE):
         with pytest.raises(ValueError, match=r"It returned .* not sum to one for 1 of 1"):
@@ -282,7 +289,7 @@ def test_a_class_the_teacher_does_not_know_is_refused():
 
 def test_a_fold_that_missed_a_class_gives_it_the_floor():
     teacher = CentroidClassifier().fit(X[y != 1], y[y != 1])
-    log_proba = read(teacher, may_miss_classes=True)
+    log_proba, _ = TeacherReader.of(teacher).ask(X, CLASSES, must_know=np.array([0, 2]))
     proba = teacher.predict_proba(X)
     assert np.isnan(log_proba[:, 1]).all()
     lifted = lift_zeros(log_proba, FLOOR)
@@ -312,20 +319,18 @@ def test_much_probability_on_classes_that_y_lacks_is_warned_of():
 
 def test_a_row_that_is_all_of_a_foreign_class_knows_nothing():
     proba = np.array([[0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
-    with (
-        pytest.warns(
-            UserWarning, match=r"It returned 50.0% of the probability on the classes \[2\]"
-        ),
-        np.errstate(divide="ignore"),
+    with np.errstate(divide="ignore"):
+        aligned, remarks = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
+    with pytest.warns(
+        UserWarning, match=r"It returned 50.0% of the probability on the classes \[2\]"
     ):
-        aligned = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
+        remarks.warn("It returned")
     np.testing.assert_allclose(np.exp(aligned), [[0.5, 0.5], [0.2, 0.8]], rtol=1e-10, atol=1e-12)
 
 
 def test_foreign_classes_are_taken_out_before_anything_is_lifted():
     proba = np.array([[1e-6, 1e-9, 1 - 1e-6 - 1e-9]])
-    with pytest.warns(UserWarning, match="of the probability on the classes"):
-        log_proba = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
+    log_proba, _ = align_columns(np.log(proba), CLASSES, np.arange(2), who="It returned")
     np.testing.assert_allclose(np.exp(log_proba), [[0.999, 0.001]], rtol=1e-3)
 
 
@@ -516,24 +521,333 @@ def test_what_answers_and_cannot_be_fitted_counts_as_fitted():
     assert clone(model).teacher is model.teacher
 
 
-@pytest.mark.parametrize("kind", ["sparse", "masked", "complex", "frame in another order"])
-def test_what_foreign_models_return_is_converted_or_refused(kind):
-    class Foreign(Client):
-        def predict_proba(self, X):
-            proba = super().predict_proba(X)
-            if kind == "sparse":
-                return sparse.csr_array(proba)
-            if kind == "masked":
-                return np.ma.array(proba, mask=proba < 0.25)
-            if kind == "complex":
-                return proba + 0j
-            return pd.DataFrame(proba, columns=CLASSES)[[2, 0, 1]]
+# -- what foreign models return, and what users pass --------------------------------
 
-    if kind in ("masked", "complex"):
-        with pytest.raises(ValueError, match=f"Foreign returned .*{kind}"):
-            read(Foreign())
+#: Of the classes 0, 1 and 2; the sum of the third row is one but for rounding of sixteen bits.
+PROBA = np.array([[0.2, 0.3, 0.5], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+
+
+def frame(names, library=pd.DataFrame):
+    return lambda p: library({name: p[:, int(str(name)[-1])] for name in names})
+
+
+CONVERTED = {
+    "csr": sparse.csr_array,
+    "dok": sparse.dok_array,
+    "table": frame("012", pa.table),
+    "table in another order": frame("201", pa.table),
+    "record batch": frame("120", pa.record_batch),
+    "polars in another order": frame("201", pl.DataFrame),
+    "pandas in another order": frame([2, 0, 1]),
+    "pandas, names in writing": frame("201"),
+    "pandas without names": pd.DataFrame,
+    "nullable pandas": lambda p: pd.DataFrame(p).convert_dtypes(),
+    "in a graph": lambda p: torch.tensor(p, requires_grad=True),
+    "half": lambda p: torch.tensor(p).half(),
+    "bfloat16": lambda p: torch.tensor(p).bfloat16(),
+    "float16": lambda p: p.astype(np.float16),
+    "nothing masked": lambda p: np.ma.array(p, mask=False),
+    "objects": lambda p: p.astype(object),
+    "lists": lambda p: p.tolist(),
+    "rounded": lambda p: p * (1 + 1e-4),
+}
+
+REFUSED = {
+    "masked": (lambda p: np.ma.array(p, mask=p < 0.15), "masked entries. Fill them"),
+    "complex": (lambda p: p + 0j, "complex numbers. Pass real"),
+    "complex tensor": (lambda p: torch.tensor(p + 0j), "complex numbers. Pass real"),
+    "nan": (lambda p: np.where(p > 0.7, np.nan, p), "NaN or infinite probabilities for 1 of 3"),
+    "None inside": (
+        lambda p: np.where(p > 0.7, None, p.astype(object)),
+        "NaN or infinite probabilities for 1 of 3",
+    ),
+    "inf": (lambda p: np.where(p > 0.7, np.inf, p), "NaN or infinite probabilities for 1 of 3"),
+    "bfloat16 twice": (lambda p: torch.tensor(2 * p).bfloat16(), "do not sum to one for 3 of 3"),
+    "ragged": (lambda p: [[0.5, 0.5], [1.0]], r"numbers \(a list\). Expected an array of shape"),
+    "dict": (lambda p: {"a": p}, r"something else than numbers \(a dict\)"),
+    "text": (lambda p: "certainly", r"something else than numbers \(a str\)"),
+    "dates": (lambda p: np.full(p.shape, np.datetime64("2020-01-01")), "else than numbers"),
+    "one of them": (
+        lambda p: p[:, 1],
+        r"shape \(3,\); expected \(3, 3\).*classes are \[0, 1, 2\]",
+    ),
+    "half of the names": (
+        frame(["0", "1", "p2"]),
+        r"columns named \['0', '1', 'p2'\]|not know the classes \[2\]",
+    ),
+    "same name": (
+        lambda p: pd.DataFrame(np.c_[p, p], columns=[0, 1, 2, 0, 1, 2]),
+        "a class more than once",
+    ),
+}
+
+
+def from_output(output, classes=CLASSES):
+    return read_output(output, np.zeros((3, 1)), np.asarray(classes))
+
+
+def from_teacher(output, classes=CLASSES):
+    class Foreign:
+        classes_ = np.asarray(classes)
+
+        def predict_proba(self, X):
+            return output
+
+    return read(Foreign(), classes, np.zeros((3, 1)))
+
+
+def from_anonymous_teacher(output, classes=CLASSES):
+    class Anonymous:
+        classes_ = None  # as bad as none
+
+        def predict_proba(self, X):
+            return output
+
+    return read(Anonymous(), classes, np.zeros((3, 1)))
+
+
+GIVERS = (from_output, from_teacher, from_anonymous_teacher)
+
+
+@pytest.mark.parametrize("give", GIVERS)
+@pytest.mark.parametrize("kind", CONVERTED)
+def test_probabilities_of_any_make_are_read(kind, give):
+    atol = {"half": 1e-3, "float16": 1e-3, "bfloat16": 5e-3}.get(kind, 1e-12)
+    np.testing.assert_allclose(np.exp(give(CONVERTED[kind](PROBA))), PROBA, atol=atol)
+
+
+@pytest.mark.parametrize("give", GIVERS)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_matrix_of_probabilities_is_refused(kind, give):
+    make, match = REFUSED[kind]
+    with pytest.raises(ValueError, match=match) as raised:
+        give(make(PROBA))
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize("give", GIVERS)
+@pytest.mark.parametrize("take", [lambda p: p[:, 1], lambda p: p[:, 1:]], ids=["(n,)", "(n, 1)"])
+def test_probabilities_of_one_class_name_the_other(take, give):
+    two = PROBA[:, :2] / PROBA[:, :2].sum(axis=1, keepdims=True)
+    with pytest.raises(ValueError, match=r"class 'yes', .*np.column_stack\(\[1 - p, p\]\)"):
+        give(take(two), ["no", "yes"])
+
+
+def test_names_that_are_no_classes_are_in_order_only_if_the_teacher_has_an_order():
+    named = pd.DataFrame(PROBA, columns=["p0", "p1", "p2"])
+    np.testing.assert_allclose(np.exp(from_teacher(named)), PROBA, atol=1e-12)
+    for give in (from_output, from_anonymous_teacher):
+        with pytest.raises(
+            ValueError, match=r"named \['p0', .* Rename the columns .*to_numpy\(\)"
+        ):
+            give(named)
+
+
+@pytest.mark.parametrize("give", GIVERS)
+@pytest.mark.parametrize("classes", [["a", "b", "c"], [1, 2, 3], [-1, 0, 1], [0.5, 1.0, 2.0]])
+def test_columns_that_pandas_has_numbered_are_in_order(classes, give):
+    np.testing.assert_allclose(np.exp(give(pd.DataFrame(PROBA), classes)), PROBA, atol=1e-12)
+
+
+@pytest.mark.parametrize("give", [from_output, from_anonymous_teacher])
+def test_a_named_class_that_y_lacks_is_left_out_with_a_warning(give):
+    with pytest.warns(UserWarning, match=r"46.7% of the probability on the classes \[2\]"):
+        log_proba = give(pd.DataFrame(PROBA[:, ::-1], columns=[2, 1, 0]), [0, 1])
+    expected = PROBA[:, :2] / PROBA[:, :2].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(log_proba), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("known", [[], ["0", "1", "2"], None])
+def test_a_teacher_without_any_known_class(known):
+    class Nameless(Client):
+        classes_ = known
+
+    if known is None:
+        np.testing.assert_allclose(np.exp(read(Nameless())[0]), [0.2, 0.3, 0.5])
     else:
-        np.testing.assert_allclose(np.exp(read(Foreign())[0]), [0.2, 0.3, 0.5])
+        with pytest.raises(ValueError, match=r"does not know the classes \[0, 1, 2\]"):
+            read(Nameless())
+
+
+def test_decisions_and_votes_in_one_column_are_read():
+    class Column(DecisionTeacher):
+        def decision_function(self, X):
+            return torch.tensor(super().decision_function(X)[:, None], requires_grad=True)
+
+    class Votes(PredictTeacher):
+        def predict(self, X):
+            return super().predict(X)[:, None]
+
+    for wide, flat in ((Column(), DecisionTeacher()), (Votes(), PredictTeacher())):
+        with pytest.warns(UserWarning, match="has (no|only) predict"):
+            np.testing.assert_array_equal(
+                read(wide.fit(X, TWO), [False, True]), read(flat.fit(X, TWO), [False, True])
+            )
+
+
+# -- rows of teacher_output -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "order"),
+    [
+        (["k", "l", "m"], ["m", "k", "l"], [1, 2, 0]),
+        ([7, 8, 9], [9, 8, 7], [2, 1, 0]),
+        (range(3), [1, 2, 0], [2, 0, 1]),
+        (["k", "l", "m"], range(3), [0, 1, 2]),
+        ([7, 2, 9], range(3), [0, 1, 2]),
+        (["k", "k", "m"], ["k", "k", "m"], [0, 1, 2]),
+        (["k", "k", "m"], range(3), [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("as_series", [False, True])
+def test_rows_of_teacher_output_are_matched_by_the_index(ours, theirs, order, as_series):
+    rows = pd.Series(["one", "two", "three"], index=ours)
+    output = pd.DataFrame(PROBA, index=theirs)
+    log_proba = read_output(output, rows if as_series else rows.to_frame(), CLASSES)
+    np.testing.assert_allclose(np.exp(log_proba), PROBA[order], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "match"),
+    [
+        (["k", "l", "m"], ["k", "l", "x"], r"other labels than that of X: \['k', 'l', 'x'\]"),
+        (range(3), ["k", "l", "m"], "other labels .*to_numpy"),
+        (range(3), range(1, 4), "other labels .*to_numpy"),
+        (["k", "k", "m"], ["m", "k", "k"], "other labels .*to_numpy"),
+        # Either the numbers say which is which, or pandas gave them to rows in the order of X.
+        (
+            [2, 0, 1],
+            range(3),
+            r"numbers of X's in another order.*to_numpy\(\) if .*loc\[X.index\]",
+        ),
+    ],
+)
+def test_rows_of_teacher_output_that_may_be_others_are_refused(ours, theirs, match):
+    rows = pd.DataFrame({"x": [1.0, 2, 3]}, index=ours)
+    with pytest.raises(ValueError, match=match) as raised:
+        read_output(pd.DataFrame(PROBA, index=theirs), rows, CLASSES)
+    assert len(str(raised.value)) < 300
+
+
+def test_shuffled_teacher_output_teaches_what_it_would_in_order():
+    rows = pd.DataFrame(X, index=[f"row {i}" for i in range(len(X))])
+    proba = CentroidClassifier().fit(X, y).predict_proba(X)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    output = pd.DataFrame(proba, index=rows.index).sample(frac=1, random_state=0)
+    shuffled = DistillationClassifier(None, tree, alpha=1).fit(rows, y, teacher_output=output)
+    in_order = DistillationClassifier(None, tree, alpha=1).fit(rows, y, teacher_output=proba)
+    np.testing.assert_array_equal(shuffled.predict_proba(rows), in_order.predict_proba(rows))
+
+
+# -- torch modules ----------------------------------------------------------------------
+
+
+class Says(nn.Module):
+    """Returns what ``wrap`` makes of linear logits."""
+
+    def __init__(self, n_outputs=3, wrap=None):
+        super().__init__()
+        self.layer, self.wrap = nn.Linear(4, n_outputs), wrap or (lambda z: z)
+        weight = torch.as_tensor(LINEAR.coef_[:n_outputs])
+        self.layer.weight.data = weight.float().clone()
+        self.layer.bias.data = torch.as_tensor(LINEAR.intercept_[:n_outputs]).float().clone()
+
+    def forward(self, x):
+        return self.wrap(self.layer(x))
+
+
+LINEAR = LogisticRegression().fit(X, y)
+
+
+@pytest.mark.parametrize("n_rows", [2, 30, 150])
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("squeeze", [False, True])
+def test_a_sigmoid_inside_forward_is_found_however_few_rows_there_are(n_rows, frozen, squeeze):
+    module = Says(1, lambda z: torch.sigmoid(z.squeeze(1) if squeeze else z))
+    module.requires_grad_(not frozen)
+    rows = np.tile(X, (5, 1))[:n_rows]
+    with pytest.raises(
+        ValueError, match=r"a sigmoid .*TorchTeacher\(module, output='binary-proba"
+    ):
+        read(module, [False, True], rows)
+    proba = np.exp(read(TorchTeacher(module, output="binary-proba"), [False, True], rows))
+    expected = expit(rows @ LINEAR.coef_[0] + LINEAR.intercept_[0])
+    np.testing.assert_allclose(proba[:, 1], expected, atol=1e-6)
+    # Log-odds, and an explicit choice, are taken at their word.
+    np.testing.assert_allclose(
+        np.exp(read(Says(1), [False, True], rows)),
+        np.column_stack([1 - expected, expected]),
+        atol=1e-6,
+    )
+    read(TorchTeacher(module, output="binary-logit"), [False, True], rows)
+
+
+def test_a_softmax_inside_forward_is_refused_with_the_cure():
+    with pytest.raises(ValueError, match=r"TorchTeacher\(module, output='proba'\)"):
+        read(Says(wrap=lambda z: z.softmax(dim=1)))
+
+
+def test_columns_that_cannot_be_classes_name_the_cure():
+    with pytest.raises(
+        ValueError, match=r"\(20, 3\); expected \(20, 2\).*classes=\[...\]\) for a"
+    ):
+        read(Says(), [0, 1], X[y < 2])
+    named = TorchTeacher(Says(), classes=[0, 1, 2])
+    proba = LINEAR.predict_proba(X[y < 2])[:, :2]
+    expected = proba / proba.sum(axis=1, keepdims=True)
+    with pytest.warns(UserWarning, match=r"on the classes \[2\], which y does not have"):
+        got = np.exp(read(named, [0, 1], X[y < 2]))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [np.int64, np.int8, np.uint8, np.bool_, lambda v: pd.DataFrame(v).astype(int)],
+    ids=["int64", "int8", "uint8", "bool", "frame"],
+)
+def test_whole_numbers_become_those_of_the_module(convert):
+    whole = convert(np.floor(X)) if not isinstance(convert, type) else np.floor(X).astype(convert)
+    expected = read(Says(), rows=np.asarray(whole).astype(np.float32))
+    np.testing.assert_array_equal(read(Says(), rows=whole), expected)
+
+
+def test_whole_numbers_stay_whole_for_an_embedding():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Embedding(20, 3), nn.Flatten(), nn.Linear(12, 3))
+    assert read(module, rows=np.floor(X).astype(int)).shape == (30, 3)
+
+
+@pytest.mark.parametrize("precision", ["half", "bfloat16", "double"])
+def test_modules_of_any_precision_are_read(precision):
+    module = getattr(Says(), precision)()
+    atol = {"half": 2e-2, "bfloat16": 2e-1, "double": 1e-5}[precision]
+    np.testing.assert_allclose(np.exp(read(module)), LINEAR.predict_proba(X), atol=atol)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda z: SimpleNamespace(logits=z, loss=None),
+        lambda z: {"loss": None, "logits": z},
+        lambda z: (z, z.mean()),
+    ],
+    ids=["attribute", "dict", "tuple"],
+)
+def test_logits_are_found_beside_other_outputs(wrap):
+    np.testing.assert_array_equal(read(Says(wrap=wrap)), read(Says()))
+
+
+def test_a_doubt_is_said_once_for_all_chunks(monkeypatch):
+    monkeypatch.setattr("sklearn_distill.labelling.CHUNK_ROWS", 120)
+    rows = np.tile(X, (20, 1))
+    module = Says(1, lambda z: torch.sigmoid(z) * 1.0)
+    model = DistillationClassifier(module, DecisionTreeClassifier(max_depth=1))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(rows, np.tile(~TWO, 20))
+    texts = [str(w.message) for w in caught]
+    assert sum("between 0 and 1 only" in text for text in texts) == 1
 
 
 def test_a_teacher_that_knows_no_class_is_refused_out_of_fold_too():
@@ -543,6 +857,15 @@ def test_a_teacher_that_knows_no_class_is_refused_out_of_fold_too():
 
     with pytest.raises(ValueError, match="does not know the classes"):
         DistillationClassifier(Strings(), DecisionTreeClassifier()).fit(X, y)
+
+
+def test_a_fold_must_know_the_classes_that_it_was_fitted_on():
+    class Forgetful(CentroidClassifier):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit(X[y > 0], y[y > 0])
+
+    with pytest.raises(ValueError, match=r"does not know the classes \[0\]"):
+        DistillationClassifier(Forgetful(), DecisionTreeClassifier()).fit(X, y)
 
 
 def test_an_unfitted_stack_is_a_teacher():

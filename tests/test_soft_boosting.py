@@ -13,14 +13,16 @@ import pandas as pd
 import pytest
 from scipy.special import expit, softmax
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill import (
     DistillationClassifier,
@@ -434,6 +436,34 @@ def test_weights_of_any_magnitude_weigh(library, n_classes, scale):
     assert np.median(np.abs(got - expected)) < 1e-3
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-46, 1e-8, 1e17, 1e30, 1e300])
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_weights_that_are_all_alike_and_too_small_or_large_weigh_1(library, alpha, scale):
+    X, y = make_data(2, 200)
+    proba = soft_teacher(X, y)
+    expected = distil(booster(library, 5), X, y, proba, 2, alpha).predict_proba(X)
+    weight = np.full(len(y), scale)
+    model = distil(booster(library, 5), X, y, proba, 2, alpha, sample_weight=weight)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert expected.std() > 0.05
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_class_whose_rows_weigh_nothing_keeps_its_column(library, alpha):
+    X, y = make_data(3, 300)
+    weight = np.where(y == 1, 0.0, 1.0)
+    model = distil(booster(library, 20), X, y, soft_teacher(X, y), 1, alpha, sample_weight=weight)
+    proba = model.predict_proba(X)
+    np.testing.assert_array_equal(model.classes_, [0, 1, 2])
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
+    others = weight > 0
+    assert model.score(X[others], y[others]) > 0.6
+    if alpha == 0:
+        assert proba[:, 1].max() < 0.1
+
+
 def test_weights_of_a_usual_magnitude_keep_it():
     X, y = make_data(2)
     for library in ("lightgbm", "xgboost"):
@@ -444,6 +474,8 @@ def test_weights_of_a_usual_magnitude_keep_it():
         np.testing.assert_allclose(
             ours.predict_proba(X), native.predict_proba(X), rtol=0, atol=TOLERANCE[library]
         )
+        twin = distil(booster(library, **penalty), X, y, None, alpha=0, sample_weight=weight)
+        np.testing.assert_array_equal(twin.predict_proba(X), native.predict_proba(X))
 
 
 def test_catboost_sorts_classes_as_numbers_and_every_column_is_in_its_place():
@@ -700,6 +732,247 @@ def test_xgboost_encodes_the_labels_of_eval_set():
     assert min(metric_history("xgboost", model.student_)) < 1
     with pytest.raises(ValueError, match="eval_set has the classes .*dog.* which y does not have"):
         distil(student, X, labels, soft_teacher(X, y), eval_set=[(X[:1], ["dog"])])
+
+
+def rows_to_stop_by(library, form, X, y):
+    """Fit parameters that name rows to stop early by, in one of the forms a library takes."""
+    return {
+        "pair": {"eval_set": (X, y)},
+        "list": {"eval_set": [(X, y)]},
+        "two": {"eval_set": [(X[:50], y[:50]), (X, y)]},
+        "eval_X": {"eval_X": X, "eval_y": y},
+        "two eval_X": {"eval_X": (X[:50], X), "eval_y": (y[:50], y)},
+    }[form]
+
+
+FORMS = [
+    *(("xgboost", form) for form in ("list", "two")),
+    *(("catboost", form) for form in ("pair", "list", "two")),
+    *(("lightgbm", form) for form in ("eval_X", "two eval_X")),
+]
+
+
+def stopping(library, form, n_rounds=100):
+    """A student that stops early, and what its fit needs for that beside the rows."""
+    if library == "xgboost":
+        return booster(library, n_rounds, early_stopping_rounds=3), {"verbose": False}
+    if library == "catboost":
+        student = booster(library, n_rounds, learning_rate=0.3)
+        return student, {"early_stopping_rounds": 3}
+    lightgbm = pytest.importorskip("lightgbm")
+    if "eval_X" not in lightgbm.LGBMClassifier.fit.__code__.co_varnames:
+        pytest.skip("this release knows eval_set only")
+    return booster(library, n_rounds), {"callbacks": [lightgbm.early_stopping(3, verbose=False)]}
+
+
+def best_round(library, student):
+    return student.best_iteration if library == "xgboost" else student.best_iteration_
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize(("library", "form"), FORMS)
+def test_a_pipeline_transforms_the_rows_to_stop_early_by(library, form, alpha):
+    X, y = make_data(2, 400)
+    X = 5 * X + 7
+    X_train, y_train, X_val, y_val = X[:250], y[:250], X[250:], y[250:]
+    proba = soft_teacher(X_train, y_train)
+    scaler = StandardScaler().fit(X_train)
+    student, params = stopping(library, form)
+    alone = distil(
+        *(student, scaler.transform(X_train), y_train, proba, 2, alpha),
+        **params | rows_to_stop_by(library, form, scaler.transform(X_val), y_val),
+    )
+    # Through a Pipeline in a Pipeline, too.
+    for inner in ([], [StandardScaler(with_mean=False, with_std=False)]):
+        pipeline = make_pipeline(StandardScaler(), make_pipeline(*inner, student))
+        prefix = f"pipeline__{NAMES[library].lower()}__"
+        given = params | rows_to_stop_by(library, form, X_val, y_val)
+        before = {key: repr(value) for key, value in given.items()}
+        inside = distil(
+            *(pipeline, X_train, y_train, proba, 2, alpha),
+            **{prefix + key: value for key, value in given.items()},
+        )
+        last = inside.student_[-1][-1]
+        assert best_round(library, last) == best_round(library, alone.student_) < 95
+        np.testing.assert_array_equal(
+            inside.predict_proba(X_val), alone.predict_proba(scaler.transform(X_val))
+        )
+        assert {key: repr(value) for key, value in given.items()} == before
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+def test_a_pipeline_transforms_the_rows_that_gradient_boosting_stops_by(alpha):
+    if not has_fit_parameter(HistGradientBoostingClassifier, "X_val"):
+        pytest.skip("scikit-learn 1.7 and newer")
+    X, y = make_data(2, 400)
+    X = np.round(5 * X + 7)  # scaling keeps the bins
+    proba = soft_teacher(X[:250], y[:250])
+    student = HistGradientBoostingClassifier(early_stopping=True, n_iter_no_change=3)
+    scaler = StandardScaler().fit(X[:250])
+    X_train, X_val = scaler.transform(X[:250]), scaler.transform(X[250:])
+    alone = distil(student, X_train, y[:250], proba, 1, alpha, X_val=X_val, y_val=y[250:])
+    names = ("X_val", "y_val")
+    params = {f"histgradientboostingclassifier__{name}": name for name in names}
+    params = dict(zip(params, (X[250:], y[250:]), strict=True))
+    pipeline = make_pipeline(StandardScaler(), student)
+    inside = distil(pipeline, X[:250], y[:250], proba, 1, alpha, **params)
+    assert inside.student_[-1].n_iter_ == alone.student_.n_iter_ < 90
+    np.testing.assert_array_equal(inside.predict_proba(X[250:]), alone.predict_proba(X_val))
+
+
+def test_a_pipeline_transforms_what_its_transform_input_names():
+    class Seeing(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y, sample_weight=None, probe=None, other=None):
+            self.seen_, self.classes_ = (probe, other), np.unique(y)
+            return self
+
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    X, y = make_data(2, 60)
+    with config_context(enable_metadata_routing=True):
+        student = Seeing().set_fit_request(probe=True, other=True)
+        pipeline = make_pipeline(StandardScaler(), student)
+        pipeline.set_params(transform_input=["probe"])
+        model = distil(pipeline, X, y, soft_teacher(X, y), probe=X[:5], other=X[:5])
+    probe, other = model.student_[-1].seen_
+    np.testing.assert_array_equal(probe, model.student_[0].transform(X[:5]))
+    np.testing.assert_array_equal(other, X[:5])
+
+
+@pytest.mark.parametrize("labels", [["b", "a"], ["10", "9"], [False, True], [7.0, -1.0]])
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize(("library", "form"), FORMS)
+def test_labels_to_stop_early_by_are_of_the_users_kind(library, form, alpha, labels):
+    X, y = make_data(2, 400)
+    named = np.array(labels)[y]
+    proba = soft_teacher(X, named)[:250]
+    found = []
+    # As numbers that are their own positions, and by name.
+    for target in (np.searchsorted(np.unique(named), named), named):
+        student, params = stopping(library, form)
+        params |= rows_to_stop_by(library, form, X[250:], target[250:])
+        model = distil(student, X[:250], target[:250], proba, 1, alpha, **params)
+        found.append((best_round(library, model.student_), model.predict_proba(X)))
+    assert found[0][0] == found[1][0] < 95
+    # CatBoost sorts '10' behind '9', and takes the other class for the positive one.
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(model.classes_, np.unique(named))
+
+
+class Untouched(GaussianNB):
+    """A teacher for mistakes that are to be found before it is fitted."""
+
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError("fitted before the mistake was found")
+
+
+def mistakes(library):
+    """Settings and fit parameters of a student that cannot work, and what is said of them."""
+    module = pytest.importorskip(library)
+    X, y = make_data(2, 20)
+    if library == "xgboost":
+        stop = module.callback.EarlyStopping(rounds=3)
+        yield {"early_stopping_rounds": 3}, {}, r"stop early \(early_stopping_rounds=3\).*eval_set"
+        yield {"early_stopping_rounds": 3}, {"eval_set": []}, "stop early"
+        yield {"callbacks": [stop]}, {}, "stop early .EarlyStopping.*eval_set=.*leave Early"
+        yield {}, {"eval_set": (X, y)}, "must be a list of tuples .*Got ndarray"
+    elif library == "lightgbm":
+        stop = module.early_stopping(3, verbose=False)
+        yield {"early_stopping_round": 3}, {}, r"stop early \(early_stopping_round=3\).*eval_X"
+        yield {"n_iter_no_change": 3}, {"eval_set": []}, "stop early .n_iter_no_change=3"
+        yield {}, {"callbacks": [stop]}, "stop early .callbacks=.*eval_X=X_val"
+        if "eval_X" in module.LGBMClassifier.fit.__code__.co_varnames:
+            yield {}, {"eval_X": X}, "one of eval_X and eval_y without the other"
+            yield {}, {"eval_X": X, "eval_y": y, "eval_set": [(X, y)]}, "both eval_set and eval_X"
+    else:
+        pool = module.Pool(X, y)
+        yield {"use_best_model": True}, {}, "stop early .use_best_model=True.*eval_set="
+        yield {}, {"eval_set": pool}, r"must be a tuple \(X_val, y_val\).*Got Pool"
+        yield {}, {"eval_set": [(X, y), pool]}, "Got Pool"
+        yield {}, {"baseline": np.zeros(20)}, "baseline of CatBoostClassifier.fit is no part"
+    yield {}, {"nonsense": 1}, "unexpected keyword argument 'nonsense'"
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_mistakes_are_found_before_the_teacher_is_fitted(library, alpha, piped):
+    X, y = make_data(2, 20)
+    for settings, params, message in mistakes(library):
+        student, prefix = booster(library, 3, **settings), ""
+        if piped:
+            prefix = f"{NAMES[library].lower()}__"
+            student = make_pipeline(StandardScaler(), student)
+        model = DistillationClassifier(Untouched(), student, alpha=alpha)
+        with pytest.raises((TypeError, ValueError), match=message) as caught:
+            model.fit(X, y, **{prefix + name: value for name, value in params.items()})
+        assert len(str(caught.value)) < 300 or "nonsense" in params
+        assert not [name for name in vars(model) if name.endswith("_")]
+
+
+def test_settings_that_do_not_stop_early_need_no_rows():
+    X, y = make_data(2, 100)
+    for student in (
+        booster("lightgbm", 3, early_stopping_round=-1),
+        booster("xgboost", 3, early_stopping_rounds=0),
+        booster("catboost", 3, early_stopping_rounds=2),  # all rounds, as CatBoost alone
+    ):
+        for alpha in (0, 0.5):
+            assert distil(student, X, y, soft_teacher(X, y), 1, alpha).score(X, y) > 0.6
+
+
+def test_a_pool_in_the_eval_set_of_another_last_step_cannot_be_transformed():
+    class Stopping(DecisionTreeClassifier):
+        def fit(self, X, y, sample_weight=None, eval_set=None):
+            return super().fit(X, y, sample_weight)
+
+    X, y = make_data(2, 60)
+    pool = pytest.importorskip("catboost").Pool(X, y)
+    pipeline = make_pipeline(StandardScaler(), Stopping())
+    with pytest.raises(TypeError, match="cannot transform a Pool. Pass a list of tuples"):
+        distil(pipeline, X, y, soft_teacher(X, y), stopping__eval_set=[(X, y), pool])
+    both = ((X, y), (X, y))
+    distil(pipeline, X, y, soft_teacher(X, y), stopping__eval_set=both)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_margins_to_start_from_and_weights_to_stop_by_are_honoured(library, n_classes):
+    X, y = make_data(n_classes)
+    start = np.random.RandomState(0).randn(len(y), n_classes)
+    weight = np.random.RandomState(1).uniform(0.1, 2, len(y))
+    if library == "lightgbm":
+        lightgbm = pytest.importorskip("lightgbm")
+        if "eval_X" not in lightgbm.LGBMClassifier.fit.__code__.co_varnames:
+            pytest.skip("this release knows eval_set only")
+        start = start[:, 1].copy() if n_classes == 2 else start
+        rows = {"eval_X": X.copy(), "eval_y": y, "eval_sample_weight": [weight]}
+        params = {"init_score": start, "eval_init_score": [start], **rows}
+    else:
+        start = start[:, 1] if n_classes == 2 else start
+        rows = {"eval_set": [(X, y)], "sample_weight_eval_set": [weight], "verbose": False}
+        params = {"base_margin": start, "base_margin_eval_set": [start], **rows}
+    native = booster(library, 5).fit(X, y, **params)
+    ours = learn_one_hot(booster(library, 5), X, y, 0.5, **params).student
+    atol = TOLERANCE[library]
+    np.testing.assert_allclose(ours.predict_proba(X), native.predict_proba(X), rtol=0, atol=atol)
+    assert not np.allclose(native.predict_proba(X), booster(library, 5).fit(X, y).predict_proba(X))
+    histories = [metric_history(library, student) for student in (ours, native)]
+    np.testing.assert_allclose(*histories, rtol=1e-5)
+
+
+def test_catboost_goes_on_from_a_model_of_the_same_loss_only():
+    X, y = make_data(3)
+    proba = soft_teacher(X, y)
+    native = booster("catboost", 5).fit(X, y)
+    with pytest.raises(ValueError, match="init_model with MultiClass. Pass the student_"):
+        distil(booster("catboost", 5), X, y, proba, init_model=native)
+    first = distil(booster("catboost", 5), X, y, proba).student_
+    model = distil(booster("catboost", 5), X, y, proba, init_model=first)
+    assert model.student_.tree_count_ == 10
+    twin = distil(booster("catboost", 5), X, y, proba, alpha=0, init_model=native)
+    assert twin.student_.tree_count_ == 10
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -995,7 +1268,7 @@ def test_what_the_loss_cannot_keep_is_taught_with_weighted_labels(library, setti
     student = booster(library, 5, **settings)
     model = DistillationClassifier(GaussianNB(), student, strategy="soft-boosting", cv=2)
     with pytest.raises(
-        TypeError, match=f"soft-boosting .*{reason}.*Use strategy='weighted-labels'"
+        TypeError, match=f"soft-boosting.*{reason}.*Use strategy='weighted-labels'"
     ):
         model.fit(X, y)
     if "task_type" in settings:

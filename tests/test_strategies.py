@@ -5,20 +5,23 @@ from inspect import signature
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.cluster import KMeans
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifierCV, SGDClassifier
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -29,13 +32,15 @@ from sklearn_distill import (
     TargetRegression,
     WeightedLabels,
 )
-from sklearn_distill.strategies import STRATEGIES, select_strategy
+from sklearn_distill.strategies import select_strategy
 from sklearn_distill.strategies._class_weight import take_class_weight
 from sklearn_distill.strategies._copies import FEW_COPIES, NEGLIGIBLE_SHARE
 from sklearn_distill.strategies._copies import expand as expand_with
 from sklearn_distill.strategies._row_counts import row_count_settings
-from sklearn_distill.strategies._sampled_labels import systematic_counts
+from sklearn_distill.strategies._sampled_labels import one_label_per_row, systematic_counts
 from sklearn_distill.targets import SoftTargets
+from sklearn_distill.utils.pipelines import last_step
+from tests.stubs import Calls, RecordingClassifier
 
 X, y = load_iris(return_X_y=True)
 
@@ -72,22 +77,17 @@ def test_auto_takes_the_first_strategy_that_fits(student, expected):
     assert type(select_strategy("auto", student)) is expected
 
 
-def test_auto_falls_back_to_drawn_labels_with_a_warning():
-    with pytest.warns(UserWarning, match="drawn at random .* since weighted-labels needs"):
-        strategy = select_strategy("auto", KNeighborsClassifier())
-    assert type(strategy) is SampledLabels
-    assert type(select_strategy("sampled-labels", KNeighborsClassifier())) is SampledLabels
-
-
-def test_a_student_that_cannot_learn_gets_every_reason():
-    with pytest.raises(TypeError) as error:
-        select_strategy("auto", KMeans())
-    for word in ("KMeans", *STRATEGIES, "sample_weight"):
-        assert word in str(error.value)
+def test_auto_falls_back_to_drawn_labels_with_one_warning():
+    model = DistillationClassifier(GaussianNB(), KNeighborsClassifier())
+    with pytest.warns(UserWarning, match="drawn at random .* takes no sample_weight") as said:
+        model.fit(X, y)
+    assert len(said) == 1
+    assert type(model.strategy_) is SampledLabels
+    model.set_params(strategy="sampled-labels").fit(X, y)
 
 
 def test_a_wrong_strategy_names_the_right_one():
-    with pytest.raises(TypeError, match=r"Ridge cannot learn .* Use strategy='target-regression'"):
+    with pytest.raises(TypeError, match=r"Ridge cannot be .* Use strategy='target-regression'"):
         select_strategy("weighted-labels", Ridge())
 
 
@@ -540,6 +540,91 @@ def test_heavy_rows_get_more_drawn_copies():
     assert n_copies == pytest.approx(4 * len(y), rel=0.02)
     share = np.mean(model.student_._y == 0)
     assert share == pytest.approx(3 / 5, abs=0.05)
+
+
+@pytest.mark.parametrize(("n_classes", "ratio"), [(2, 0.5), (4, 0.9)])
+def test_one_label_per_row_is_drawn_without_bias_and_keeps_the_share_of_each_class(
+    n_classes, ratio
+):
+    proba = random_targets(300, n_classes, sharpness=2)
+    draws = [one_label_per_row(proba, np.random.RandomState(seed)) for seed in range(4000)]
+    shares = np.mean([np.eye(n_classes)[labels] for labels in draws], axis=0)
+    # Standard error of a mean of 4000 draws: 0.008 at most.
+    np.testing.assert_allclose(shares, proba, atol=0.04)
+    counts = np.array([np.bincount(labels, minlength=n_classes) for labels in draws])
+    independent = np.sqrt((proba * (1 - proba)).sum(axis=0))
+    assert (counts.std(axis=0) < ratio * independent).all()
+
+
+def test_every_class_is_drawn_once_by_a_row_of_a_class_that_has_more():
+    proba = np.array([[0.999, 0.0005, 0.0005], [0.998, 0.0005, 0.0015], [0.999, 0.001, 0]])
+    for seed in range(20):
+        labels = one_label_per_row(proba, np.random.RandomState(seed))
+        assert sorted(labels) == [0, 1, 2]
+    assert one_label_per_row(proba[:2], np.random.RandomState(0)).shape == (2,)  # too few for all
+
+
+class SplittingClassifier(RecordingClassifier):
+    """Says that it splits its rows."""
+
+    def __init__(self, calls=None, cv=3):
+        super().__init__(calls)
+        self.cv = cv
+
+
+@pytest.mark.parametrize("n_draws", [None, 1])
+def test_a_student_that_splits_the_rows_itself_sees_every_row_once_with_its_weight(n_draws):
+    calls = Calls()
+    weight = np.linspace(1, 2, len(y))
+    strategy = SampledLabels(n_draws)
+    model = DistillationClassifier(
+        GaussianNB(var_smoothing=0.5).fit(X, y), SplittingClassifier(calls), strategy=strategy
+    )
+    model.fit(X, y, sample_weight=weight, X_unlabeled=X[:5])
+    (call,) = calls.of("fit")
+    np.testing.assert_array_equal(call["X"], np.r_[X, X[:5]])
+    np.testing.assert_allclose(call["sample_weight"], np.r_[weight, np.full(5, weight.mean())])
+    assert set(call["y"]) == {0, 1, 2}
+    assert (call["y"][: len(y)] != y).any()
+
+
+SPLITTERS = [
+    (GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 3]}, cv=3), "cv=3"),
+    (RidgeClassifierCV(), "cv=None"),
+    (CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3)), "cv=None"),
+    (MLPClassifier(early_stopping=True, max_iter=300), "early_stopping=True"),
+    (SGDClassifier(early_stopping=True, loss="log_loss"), "early_stopping=True"),
+    (BaggingClassifier(SGDClassifier(early_stopping=True)), "estimator__early_stopping=True"),
+    (GradientBoostingClassifier(n_iter_no_change=3, n_estimators=5), "n_iter_no_change=3"),
+    (RandomForestClassifier(oob_score=True), "oob_score=True"),
+    (StackingClassifier([("tree", DecisionTreeClassifier(max_depth=3))]), "cv=None"),
+]
+
+
+@pytest.mark.parametrize(("student", "setting"), SPLITTERS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_students_that_split_the_rows_themselves_learn_one_label_per_row(
+    student, setting, in_pipeline
+):
+    student = make_pipeline(StandardScaler(), student) if in_pipeline else student
+    name = type(last_step(student)).__name__
+    model = DistillationClassifier(GaussianNB().fit(X, y), student, random_state=0)
+    with pytest.warns(UserWarning, match=f"{name} learns from one label per row") as said:
+        model.fit(X, y)
+    assert len(said) == 1
+    assert f"({setting})" in str(said[0].message)
+    assert len(str(said[0].message)) < 300
+    assert model.score(X, y) > 0.6
+
+
+def test_weights_of_classes_inside_a_search_reach_its_estimator():
+    search = GridSearchCV(LogisticRegression(class_weight={0: 1, 1: 3}), {"C": [1e6]}, cv=2)
+    model = DistillationClassifier(None, search, alpha=1, strategy="sampled-labels")
+    P = np.tile([0.8, 0.2], (2000, 1))
+    data, labels = np.zeros((2000, 1)), np.arange(2000) % 2
+    model.fit(data, labels, teacher_output=P)
+    # Odds of 1:4 times 3; the draws have the share of each class to one row in a thousand.
+    assert model.predict_proba(data[:1])[0, 1] == pytest.approx(3 / 7, abs=3e-3)
 
 
 # -- regression -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import log_softmax, softmax
 
 from sklearn_distill.decoding import fit_power
-from sklearn_distill.targets import SoftTargets, temper, untemper
+from sklearn_distill.targets import SoftTargets, lift_zeros, temper, untemper
 
 LOGITS = arrays(
     np.float64,
@@ -145,6 +145,48 @@ def test_the_floor_of_labels_has_their_share(logits, alpha, floor):
     np.testing.assert_allclose(np.exp(log_m), np.maximum(record.blended(), least), rtol=1e-9)
     alone = targets(proba, proba.argmax(axis=1), alpha=1)
     np.testing.assert_array_equal(alone.log_blended(floor), alone.log_blended())
+
+
+# -- rows of which the teacher says nothing ----------------------------------------------------
+
+NOTHING = np.full(3, np.nan)
+
+
+@pytest.mark.parametrize("others", ["soft", "zeros", "unknown"])
+def test_lifting_keeps_rows_of_nothing_and_does_not_look_at_them(others):
+    rows = {
+        "soft": [[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]],
+        "zeros": [[0.0, 0.3, 0.7], [1.0, 0.0, 0.0]],
+        "unknown": [[np.nan, 0.3, 0.7], [1.0, np.nan, 0.0]],
+    }
+    with np.errstate(divide="ignore"):
+        log_proba = np.log(rows[others])
+    alone = lift_zeros(log_proba, 2e-4)
+    together = lift_zeros(np.vstack([NOTHING, log_proba, NOTHING]), 2e-4)
+    np.testing.assert_array_equal(together, np.vstack([NOTHING, alone, NOTHING]))
+
+
+@given(LOGITS, st.floats(0, 1), TEMPERATURES)
+def test_rows_of_nothing_are_learned_from_their_labels(logits, alpha, temperature):
+    log_proba = log_softmax(logits, axis=1)
+    n_classes = log_proba.shape[1]
+    labels = log_proba.argmin(axis=1)
+    said = np.arange(len(labels)) % 2 == 0
+    half = np.where(said[:, None], log_proba, np.nan)
+    record, whole, none = (
+        SoftTargets.from_alpha(np.arange(n_classes), labels, what, weight, temperature)
+        for what, weight in ((half, alpha), (log_proba, alpha), (None, 0.0))
+    )
+    c = 0.5 + np.arange(n_classes)
+    for a, b, d in (
+        (record, whole, none),
+        (record.with_class_weight(c), whole.with_class_weight(c), none.with_class_weight(c)),
+    ):
+        np.testing.assert_array_equal(a.tempered()[said], b.tempered()[said])
+        np.testing.assert_array_equal(a.tempered()[~said], d.tempered()[~said])
+        np.testing.assert_array_equal(a.row_weight[~said], d.row_weight[~said])
+    assert (record.row_alpha[~said] == 0).all()
+    np.testing.assert_array_equal(np.isnan(half).all(axis=1), ~said)  # not in place
 
 
 # -- the power that undoes tempering -------------------------------------------------------------

@@ -63,7 +63,7 @@ def as_tensors(X, device="cpu", dtype=torch.float32, *, keep_whole=True):
     # A tuple of arrays is one row of arguments; a tuple of lists is rows of numbers.
     if isinstance(X, tuple) and all(hasattr(part, "shape") for part in X):
         return tuple(as_tensors(value, device, dtype) for value in X)
-    if not isinstance(X, torch.Tensor):
+    if not isinstance(X, torch.Tensor) or X.is_complex():
         X = torch.from_numpy(_as_array(X, dtype))
     whole = not X.is_floating_point()
     return X.to(device=device, dtype=X.dtype if whole and keep_whole else dtype)
@@ -73,17 +73,24 @@ def _as_array(X, dtype):
     if sparse.issparse(X):
         X = X.toarray()
     array = np.asarray(X)
+    if array.dtype == object and type(X).__module__.startswith("pandas"):
+        with suppress(TypeError, ValueError):  # columns whose missing values are no NaN
+            array = X.to_numpy(dtype=np.float64, na_value=np.nan)
     if array.dtype == object:  # numbers of several types, or columns that know missing values
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
-    if array.dtype == object or array.dtype.kind in "US":
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
         raise TypeError(
-            "A network needs rows of numbers. Got values that are not: put a transformer before "
-            "it in a Pipeline (OneHotEncoder, StandardScaler, ...)."
+            f"A network needs rows of numbers. Got values of type {array.dtype}: put a "
+            "transformer before it in a Pipeline (OneHotEncoder, StandardScaler, ...)."
         )
     narrow = array.dtype == np.float64 and dtype != torch.float64
-    # An array that is read-only (memory-mapped, say) cannot be shared with torch.
-    return np.require(array, np.float32 if narrow else None, ["C", "W"])
+    # An array that is read-only (memory-mapped, say) cannot be shared with torch. What is too
+    # large for the precision is infinite then, and found when the loss is no number.
+    with np.errstate(over="ignore"):
+        return np.require(array, np.float32 if narrow else None, ["C", "W"])
 
 
 def slice_tensors(X, rows):

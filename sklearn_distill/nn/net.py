@@ -5,15 +5,16 @@ are the loader, which takes several times as long as a small network, and the lo
 step. When training is over the net is of its own class again.
 """
 
+import copy
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import RLock
 
 import numpy as np
 import torch
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.dataset import Dataset
+from skorch.dataset import Dataset, ValidSplit
 from torch.utils.data import DataLoader, Subset
 
 from sklearn_distill.nn.batches import (
@@ -26,6 +27,7 @@ from sklearn_distill.nn.batches import (
 )
 from sklearn_distill.nn.capture import undisturbed
 from sklearn_distill.nn.outputs import KINDS, criterion_of, is_single, recognise, tensor_of
+from sklearn_distill.nn.threads import same_threads
 
 #: Steps that a bare module takes unless told otherwise, within these numbers of epochs.
 STEPS = 5000
@@ -65,13 +67,17 @@ class InMemoryMixin:
         if not self.train_split:
             return None
         stand_in = Dataset(np.zeros((len(labels), 1), dtype=np.float32), labels)
-        _, valid = self.train_split(stand_in, labels, **fit_params)
+        valid = _split(self.train_split, stand_in, labels, fit_params)
+        if valid is None:
+            return None
         if not hasattr(valid, "indices"):
             raise TypeError(
                 "train_split must return subsets of the rows that it was given, such as "
                 "skorch.dataset.ValidSplit does. Rows of your own cannot be told apart from them."
             )
-        return np.sort(np.asarray(valid.indices))
+        if len(valid) == len(labels):
+            raise ValueError("train_split left no row for training. Let it hold out fewer.")
+        return np.sort(np.asarray(valid.indices)) if len(valid) else None
 
     def get_iterator(self, dataset, training=False):
         """Iterate over slices, where the rows are ours."""
@@ -81,7 +87,13 @@ class InMemoryMixin:
         params = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
         known = {"batch_size", "shuffle", "drop_last"}
         params = {key: value for key, value in params.items() if key in known}
-        return InMemoryBatches(dataset, generator=self.objective_.generator, **params)
+        batches = InMemoryBatches(dataset, generator=self.objective_.generator, **params)
+        if not len(batches):
+            raise ValueError(
+                f"drop_last leaves no batch of {batches.batch_size} rows: there are "
+                f"{len(dataset)}. Take a smaller batch_size."
+            )
+        return batches
 
     def check_data(self, X, y=None):
         """Trust the data: they were checked, and the classes are known."""
@@ -136,11 +148,37 @@ def train_in_memory(net, X, objective, fit_params=None):
     net.__class__ = type(own_class.__name__, (InMemoryMixin, own_class), {})
     vars(net)["objective_"] = objective
     try:
-        net.fit(X, objective.labels, **(fit_params or {}))
+        with same_threads():  # the objective may take fewer
+            net.fit(X, objective.labels, **(fit_params or {}))
     finally:
         del vars(net)["objective_"]
         net.__class__ = own_class
     return net
+
+
+def _split(train_split, rows, labels, fit_params):
+    """Return the validation part of a split; a stratified one that cannot be had is given up."""
+    try:
+        _, valid = train_split(rows, labels, **fit_params)
+        return valid
+    except ValueError as error:
+        if not isinstance(train_split, ValidSplit):
+            raise
+        said = error
+    instead = "the whole is trained on, without validation"
+    valid = None
+    with suppress(ValueError):
+        plain = copy.copy(train_split)
+        plain.stratified = False
+        _, valid = plain(rows, labels, **fit_params)
+        instead = "the split is not stratified"
+    warnings.warn(
+        f"The train_split of the student cannot be had with these labels ({said}), so {instead}. "
+        "Pass train_split=None, or another one.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return valid
 
 
 @contextmanager

@@ -1,22 +1,26 @@
 """What a net minimises in each training step: Hinton's objective on its own logits and layers."""
 
 import math
-from contextlib import nullcontext
+import warnings
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
+from skorch import NeuralNetBinaryClassifier
 
 from sklearn_distill.losses.torch import cross_entropy_rows, hinton, kl
 from sklearn_distill.nn.outputs import (
     KINDS,
     LOOKS_LIKE,
-    check_width,
+    check_shape,
+    in_unit_range,
     is_single,
     misread,
     output_of_net,
     tensor_of,
     to_logits,
 )
+from sklearn_distill.nn.threads import counting, fewer_if_small
 
 #: What to write instead, where a student's output is misread.
 _REMEDIES = {
@@ -25,6 +29,8 @@ _REMEDIES = {
     "module does.",
     "proba": "Return logits from forward, or apply the softmax as the module's last layer, "
     "nn.Softmax(dim=1).",
+    "yes-or-no": "Return logits from forward, one per class that excludes the others; of several "
+    "labels, distil one column at a time.",
     "binary-proba": "Return log-odds from forward, or apply the sigmoid as the module's last "
     "layer, nn.Sigmoid(); a skorch net then takes criterion=torch.nn.BCELoss.",
 }
@@ -65,6 +71,8 @@ class Objective:
     output : str or None
         The kind of the module's output. Known from the first batch on: many a skorch net makes its
         module when the training begins.
+    doubtful : bool
+        Whether the first batch gave one column between 0 and 1 only, which is read as log-odds.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class Objective:
         self.hints = hints
         self.generator = torch.Generator().manual_seed(seed)
         self.output = None
+        self.doubtful = False
         self.labels = tensor(labels, torch.int64)
         self.log_proba = None if log_proba is None else tensor(log_proba)
         if len(row_alpha) > self.n_labeled:
@@ -116,16 +125,18 @@ class Objective:
                     "Use another loss for rows like these."
                 )
             X = X.detach().requires_grad_()  # how the outputs react to it is what is compared
-        with self.listening(net) as student_layers:
-            output = net.infer(X, **fit_params)
         who = f"The student {type(net.module_).__name__}"
         first = self.output is None
+        counted = counting(net.module_) if first else nullcontext()
+        with self.listening(net) as student_layers, _in_words(who, len(rows)), counted as work:
+            output = net.infer(X, **fit_params)
         if first:
             self.output = output_of_net(net)
+            fewer_if_small(work.multiplications)
         logits = to_logits(output, self.output, who=who)
-        check_width(logits, self.n_classes, who=who)
+        check_shape(tensor_of(output), len(rows), self.n_classes, who=who)
         if first:
-            self._look_at(net, tensor_of(output), who)
+            self._look_at(net, tensor_of(output), labels, who)
         loss = self.loss_of_rows(logits, labels.long(), rows)
         if self.hints is not None:
             loss = loss + self.hints.loss(student_layers, rows, X)
@@ -175,8 +186,9 @@ class Objective:
         missing = _rows_not_finite(X)
         if missing:
             raise ValueError(
-                f"X has NaN or infinite values, in {missing} rows of a batch: a network cannot "
-                "take them. Put a SimpleImputer before it in a Pipeline, or drop the rows."
+                f"X has NaN or infinite values, in {missing} rows of a batch, or ones that are too "
+                "large for the network's precision. Put a SimpleImputer or a StandardScaler before it in "
+                "a Pipeline, or drop the rows."
             )
         epoch = len(net.history)
         batch = len(net.history[-1].get("batches", [])) if net.history else 0
@@ -185,8 +197,13 @@ class Objective:
             "learning rate, clip the gradients, or scale the inputs."
         )
 
-    def _look_at(self, net, output, who):
+    def _look_at(self, net, output, labels, who):
         """Raise ValueError if the first outputs are not what they are read as."""
+        if not output.requires_grad:
+            raise ValueError(
+                f"{who} cannot be trained: no parameter that requires a gradient has a say in its "
+                "outputs. Look for requires_grad_(False), detach() or no_grad() in it."
+            )
         found = misread(output, self.output)
         if found:
             raise ValueError(
@@ -197,6 +214,50 @@ class Objective:
                 f"{who} has one output, and its criterion {type(net.criterion_).__name__} needs "
                 "one per class. Use skorch.NeuralNetBinaryClassifier, or the bare module."
             )
+        _check_criterion(net, output.detach(), labels)
+        self.doubtful = is_single(output) and "logit" in self.output and in_unit_range(output)
+
+
+def _check_criterion(net, output, labels):
+    """Raise ValueError if a net's own criterion, which validates it, cannot be computed."""
+    name = type(net.criterion_).__name__
+    if isinstance(net, NeuralNetBinaryClassifier) and net.predict_nonlinearity == "auto":
+        fits = isinstance(net.criterion_, KINDS["binary-logit"] | KINDS["binary-proba"])
+        error = None
+    else:
+        fits, error = _fits(net, output, labels)
+    if not fits:
+        raise ValueError(
+            f"The criterion {name} of the student {type(net).__name__} does not compare outputs of "
+            f"shape {tuple(output.shape)} with class labels. Use NeuralNetClassifier with "
+            "CrossEntropyLoss and one output per class, or NeuralNetBinaryClassifier with "
+            "BCEWithLogitsLoss and one output."
+        ) from error
+
+
+def _fits(net, output, labels):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is called again, and speaks then
+        warnings.filterwarnings("error", message="Using a target size")
+        try:
+            net.get_loss(output, labels, training=True)
+        except (RuntimeError, ValueError, IndexError, TypeError, UserWarning) as error:
+            return False, error
+    return True, None
+
+
+@contextmanager
+def _in_words(who, n_rows):
+    """Say what torch means where a layer cannot be trained on a batch of one row."""
+    try:
+        yield
+    except ValueError as error:
+        if n_rows > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            f"{who} has batch normalisation, which cannot be trained on a batch of one row. Set "
+            "batch_size to 2 or more, and train on several rows."
+        ) from error
 
 
 def _relative(weight, tensor):

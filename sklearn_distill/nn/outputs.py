@@ -25,10 +25,11 @@ LOOKS_LIKE = {
     "one)",
     "proba": "returned probabilities (not negative, each row sums to one)",
     "binary-proba": "returned probabilities (a sigmoid is the last that it does)",
+    "yes-or-no": "returned one sigmoid per class (a multi-label network)",
 }
 
-#: Operations that only give a tensor another shape or precision.
-_RESHAPING = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Select", "ToCopy", "Clone")
+#: Operations that give a tensor another shape or precision, or keep it off the ends of a range.
+_KEEPING = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Select", "ToCopy", "Clone", "Clamp")
 
 
 def recognise(module):
@@ -162,13 +163,15 @@ def to_logits(output, kind, *, who="The module"):
     return output
 
 
-def check_width(logits, n_classes, *, who="The module"):
-    """Raise ValueError unless there is one logit per class."""
-    if logits.ndim != 2 or logits.shape[1] != n_classes:
+def check_shape(output, n_rows, n_classes, *, who="The module"):
+    """Raise ValueError unless a module's output has a row per row and a column per class."""
+    shape = tuple(output.shape)
+    single = is_single(output) and n_classes == 2 and output.numel() == n_rows
+    if shape != (n_rows, n_classes) and not single:
         raise ValueError(
-            f"{who} returns outputs of shape {tuple(logits.shape)}, but there are {n_classes} "
+            f"{who} returns outputs of shape {shape} for {n_rows} rows, but there are {n_classes} "
             f"classes. Its last layer must have {n_classes} outputs"
-            f"{' (or one)' if n_classes == 2 else ''}."
+            f"{' (or one)' if n_classes == 2 else ''} for each row."
         )
 
 
@@ -181,7 +184,7 @@ def misread(output, kind):
     Parameters
     ----------
     output : Tensor
-        Of a batch. A gradient, if it has one, tells what a single column was made by.
+        Of a batch. A gradient, if it has one, tells what it was made by.
     kind : str
         What it is read as.
 
@@ -195,19 +198,23 @@ def misread(output, kind):
         return None  # whatever this is: it has an error of its own
     single = is_single(values)
     if kind in ("proba", "binary-proba"):
-        return None if _in_unit_range(output) and (single or _sums_to_one(output)) else "logits"
+        return None if in_unit_range(output) and (single or _sums_to_one(output)) else "logits"
+    made_by = _made_by(output)
+    if made_by.startswith("Sigmoid"):
+        return "binary-proba" if single else "yes-or-no"
     if single:
-        return "binary-proba" if _made_by(output).startswith("Sigmoid") else None
-    probabilities = _in_unit_range(output) and _sums_to_one(output)
-    return "proba" if probabilities and len(values) >= FEW else None
+        return None
+    probabilities = len(values) >= FEW and in_unit_range(output) and _sums_to_one(output)
+    return "proba" if probabilities or made_by.startswith("Softmax") else None
 
 
 def looks_like_one_probability(output):
     """Tell whether all of many values in a single column are between 0 and 1."""
-    return is_single(output) and output.numel() >= MANY and _in_unit_range(output)
+    return is_single(output) and output.numel() >= MANY and in_unit_range(output)
 
 
-def _in_unit_range(output):
+def in_unit_range(output):
+    """Tell whether all values are between 0 and 1, but for rounding."""
     off = _rounding(output)
     return bool((output >= -off).all() and (output <= 1 + off).all())
 
@@ -223,7 +230,7 @@ def _rounding(output):
 def _made_by(output):
     """Return the name of the operation that an output comes from, in the words of autograd."""
     node = output.grad_fn
-    while node is not None and node.name().startswith(_RESHAPING):
+    while node is not None and node.name().startswith(_KEEPING):
         node = node.next_functions[0][0]
     return "" if node is None else node.name()
 

@@ -2,14 +2,17 @@
 
 import warnings
 
+from sklearn.frozen import FrozenEstimator
+
 from sklearn_distill.strategies._gradient import GradientTraining
 from sklearn_distill.strategies._hard_labels import HardLabels
+from sklearn_distill.strategies._row_counts import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
 from sklearn_distill.strategies._soft_boosting import SoftBoosting
-from sklearn_distill.strategies._strategy import Strategy, teach
+from sklearn_distill.strategies._strategy import Strategy, check_before_teaching, teach
 from sklearn_distill.strategies._target_regression import TargetRegression
 from sklearn_distill.strategies._weighted_labels import WeightedLabels
-from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of
 from sklearn_distill.utils.pipelines import last_step
 
 __all__ = [
@@ -21,8 +24,10 @@ __all__ = [
     "Strategy",
     "TargetRegression",
     "WeightedLabels",
+    "check_before_teaching",
     "select_strategy",
     "teach",
+    "warn_of_last_resort",
 ]
 
 #: ``strategy="auto"`` takes the first that has no objection.
@@ -55,46 +60,74 @@ def select_strategy(strategy, student):
     ------
     TypeError
         If no strategy, or not the wanted one, can teach this student; the message has the reason
-        of each.
+        of the one that comes closest.
     """
     bare = last_step(student)
     if isinstance(strategy, Strategy):
         wanted = [strategy]
     else:
-        wanted = (cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name))
+        wanted = [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
     objections = {}
     for candidate in wanted:
         objections[candidate.name] = candidate.objection(bare)
         if objections[candidate.name] is None:
-            if strategy == "auto":
-                _warn_of_last_resort(candidate, bare, objections)
             return candidate
-    raise TypeError(_cannot_learn(bare, objections))
+    if strategy == "auto":
+        raise TypeError(_cannot_learn(bare, objections))
+    raise TypeError(_cannot_be_taught(bare, *objections.popitem()))
 
 
-def _warn_of_last_resort(strategy, bare, objections):
-    if isinstance(strategy, SampledLabels):
-        warnings.warn(
-            f"{name_of(bare)} learns from labels drawn at random from the soft targets, "
-            f"since weighted-labels {objections['weighted-labels']}. Set "
-            "strategy='sampled-labels' to accept this silently, or use a student that takes "
-            "sample_weight.",
-            UserWarning,
-            stacklevel=5,
-        )
+def warn_of_last_resort(strategy, student):
+    """Say what "auto" chose for a student if it learns less than others do.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        The choice of :func:`select_strategy`.
+    student : estimator
+        May be a Pipeline.
+    """
+    if not isinstance(strategy, SampledLabels):
+        return
+    bare = last_step(student)
+    setting = own_split(bare)
+    if setting is None:
+        what, why = "labels", "it takes no sample_weight in fit"
+        cure = "use a student that does"
+    else:
+        what, why = "one label per row", f"it splits the rows itself ({setting})"
+        cure = "do without that, or do it around the model"
+    warnings.warn(
+        f"{name_of(bare)} learns from {what}, drawn at random from the soft targets, since {why}. "
+        f"To learn more of the teacher {cure}. strategy='sampled-labels' accepts this silently.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _cannot_learn(bare, objections):
-    reasons = "; ".join(f"{name} {reason}" for name, reason in objections.items())
+    """Say the one thing that stands between a student and the strategy that comes closest."""
+    name = name_of(bare)
+    if isinstance(bare, FrozenEstimator):
+        return f"{name} cannot be a student, since it cannot be fitted. Pass what is in it."
+    closest = "sampled-labels"
+    if is_network(bare):
+        closest = "gradient"
+    elif is_of_kind(bare, "regressor"):
+        closest = "target-regression"
+    elif not is_of_kind(bare, "classifier"):
+        return (
+            f"{name} cannot learn soft targets: it is no classifier, regressor or torch module. "
+            "Use one of them as the student, or as the last step of a Pipeline."
+        )
+    return f"{name} cannot learn soft targets: it {objections[closest]}."
+
+
+def _cannot_be_taught(bare, strategy, objection):
     others = [
         name
         for name, cls in STRATEGIES.items()
-        if name not in objections and cls().objection(bare) is None
+        if name != strategy and cls().objection(bare) is None
     ]
-    if others:
-        remedy = f"Use strategy={others[0]!r}, or 'auto'."
-    elif any("needs" not in reason for reason in objections.values()):
-        remedy = "Change that setting of the student."
-    else:
-        remedy = "Use a classifier that takes sample_weight, or a regressor."
-    return f"{name_of(bare)} cannot learn soft targets: {reasons}. {remedy}"
+    remedy = f"Use strategy={others[0]!r}, or 'auto'" if others else "Use another student"
+    return f"{name_of(bare)} cannot be taught by {strategy!r}, which {objection}. {remedy}."

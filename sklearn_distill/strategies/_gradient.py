@@ -1,6 +1,8 @@
 """Gradient training of networks, through their own logits and layers."""
 
+import warnings
 from contextlib import nullcontext
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,12 +10,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_distill.decoding import NetworkDecoder
 from sklearn_distill.hints import LayerHint
-from sklearn_distill.losses import LOGIT_LOSSES, get_logit_loss
+from sklearn_distill.losses import LOGIT_LOSSES, get_feature_loss, get_logit_loss
 from sklearn_distill.strategies._class_weight import balanced_weight
 from sklearn_distill.strategies._strategy import Strategy
 from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
-from sklearn_distill.utils.dispatch import is_module, is_network, is_of_kind
+from sklearn_distill.utils.dispatch import is_module, is_network, is_of_kind, name_of
 from sklearn_distill.utils.seeds import own_rng
 
 #: Settings of which a skorch net has its own.
@@ -21,6 +23,10 @@ _OF_BARE_MODULES = (
     *("max_epochs", "lr", "weight_decay", "batch_size", "validation_fraction", "patience"),
     *("device", "verbose"),
 )
+
+
+#: Temperatures between which the gradient of T² KL is right to a thousandth in single precision.
+TEMPERATURES = (1e-3, 1e4)
 
 
 class GradientTraining(Strategy):
@@ -155,11 +161,29 @@ class GradientTraining(Strategy):
             return "needs a net that is no regressor"
         return super().objection(student)
 
+    def check_fit_params(self, student, fit_params):
+        """Refuse what the network's training will not take; see :class:`Strategy`."""
+        module = student if is_module(student) else student.module
+        if is_module(student):
+            _refuse_fit_params(student, fit_params)
+            _check_device(self.device)
+        else:
+            _check_reaches_forward(student, fit_params)
+        module = None if isinstance(module, type) else module
+        if module is not None and not any(p.requires_grad for p in module.parameters()):
+            raise ValueError(
+                f"The student {name_of(module)} cannot be trained: it has no parameters that "
+                "require a gradient."
+            )
+        _check_hints(self.hints, module)
+
     def teach(self, student, transfer_set):
         """Train the bare network; see :meth:`Strategy.teach`. It comes back as a skorch net."""
         from sklearn_distill.nn import net as nets
 
         targets = transfer_set.targets
+        if targets.log_proba is not None and self.loss != "logit-mse":
+            _check_temperature(targets.temperature)
         bare = is_module(student)
         device = (self.device if bare else student.device) or "cpu"
         inside = self._inside_of_teacher(transfer_set)
@@ -179,21 +203,16 @@ class GradientTraining(Strategy):
             nets.train_in_memory(student, rows, objective, transfer_set.fit_params)
         if bare:
             nets.forget_training(student)
-        return student, NetworkDecoder(targets.classes, output=objective.output)
+        decoder = NetworkDecoder(targets.classes, output=objective.output)
+        if objective.doubtful:
+            _warn_if_probabilities(decoder, student, rows)
+        return student, decoder
 
     def _net_of(self, module, rows, transfer_set, seed):
         """Return a skorch net of a bare module, and the rows as tensors."""
         from sklearn_distill.nn.batches import inputs_for
-        from sklearn_distill.nn.capture import check_device
         from sklearn_distill.nn.net import as_net
 
-        if transfer_set.fit_params:
-            raise TypeError(
-                f"A bare module takes no further arguments in fit. Got "
-                f"{sorted(transfer_set.fit_params)}. Wrap it in a skorch net, which passes them "
-                "to forward, or leave them out."
-            )
-        check_device(self.device)
         module = (module() if isinstance(module, type) else module).to(self.device)
         rows = inputs_for(module, rows, self.device)
         settings = {key: getattr(self, key) for key in _OF_BARE_MODULES}
@@ -239,12 +258,6 @@ class GradientTraining(Strategy):
         """Return the model that has the layers, and rows for it; None if no hint asks."""
         if not self.hints or transfer_set.targets.log_proba is None:
             return None
-        for hint in self.hints:
-            if not isinstance(hint, LayerHint):
-                raise TypeError(
-                    "hints must be a list of LayerHint and AttentionHint. Got "
-                    f"{hint!r} in it. Write LayerHint(teacher_layer, student_layer)."
-                )
         if transfer_set.reader is None:
             raise ValueError(
                 "hints need the teacher itself, and teacher is None. Pass the teacher."
@@ -252,6 +265,91 @@ class GradientTraining(Strategy):
         # The student's transformers are not the teacher's: it gets the rows from before them.
         given = transfer_set.as_given or transfer_set
         return innermost(transfer_set.reader.teacher, given.all_rows())
+
+
+def _refuse_fit_params(module, fit_params):
+    """Raise TypeError if the ``fit`` of a bare module is given anything."""
+    if fit_params:
+        name = module.__name__ if isinstance(module, type) else name_of(module)
+        raise TypeError(
+            f"A bare module takes no further arguments in fit. Got {sorted(fit_params)} for "
+            f"{name}. Wrap it in a skorch net, which passes them to forward, or leave them out."
+        )
+
+
+def _check_reaches_forward(net, fit_params):
+    """Raise TypeError unless the module's ``forward`` and the ``train_split`` take all of these.
+
+    skorch hands them to both. What a net has of its own in between is not second-guessed.
+    """
+    from skorch import NeuralNet, NeuralNetBinaryClassifier
+
+    takers = {}
+    if type(net).infer in (NeuralNet.infer, NeuralNetBinaryClassifier.infer):
+        takers["the forward of its module"] = net.module.forward
+    if net.train_split:
+        takers["its train_split"] = net.train_split
+    for taker, function in takers.items():
+        unknown = [key for key in fit_params if not _takes(function, key)]
+        if unknown:
+            raise TypeError(
+                f"{name_of(net)}.fit got an unexpected keyword argument {unknown[0]!r}: skorch "
+                f"passes it to {taker}, which has no argument of this name."
+            )
+
+
+def _takes(function, keyword):
+    try:
+        arguments = signature(function).parameters
+    except (TypeError, ValueError):  # compiled, without a signature
+        return True
+    return keyword in arguments or any(a.kind is a.VAR_KEYWORD for a in arguments.values())
+
+
+def _check_temperature(temperature):
+    """Raise ValueError for one at which single precision loses the teacher."""
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
+        raise ValueError(
+            f"temperature must be from {low} to {high} for a network, whose losses are in single "
+            f"precision. Got {'less' if temperature < low else 'more'}. Use "
+            "GradientTraining(loss='logit-mse') for the limit of high temperatures."
+        )
+
+
+def _warn_if_probabilities(decoder, student, rows):
+    """Warn of one column that began between 0 and 1 and never left: a sigmoid, probably."""
+    z = decoder.logits(student, rows)[:, 1]
+    if ((z >= 0) & (z <= 1)).all():
+        module = name_of(getattr(student, "module_", student))
+        warnings.warn(
+            f"The student {module} returned one column with values between 0 and 1 only, read as "
+            "log-odds: it predicts one class for all rows. If they are probabilities, apply the "
+            "sigmoid as its last layer, nn.Sigmoid() (in a skorch net with criterion=BCELoss).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _check_device(device):
+    from sklearn_distill.nn.capture import check_device
+
+    check_device(device)
+
+
+def _check_hints(hints, module):
+    """Raise unless hints are hints, by losses that exist, on layers that a module has."""
+    for hint in hints or ():
+        if not isinstance(hint, LayerHint):
+            raise TypeError(
+                "hints must be a list of LayerHint and AttentionHint. Got "
+                f"{hint!r} in it. Write LayerHint(teacher_layer, student_layer)."
+            )
+        get_feature_loss(hint.loss)
+        if module is not None:
+            from sklearn_distill.nn.capture import find_layer
+
+            find_layer(module, hint.student_layer, who="The student")
 
 
 def _held(inside, device):

@@ -8,6 +8,7 @@ from sklearn_distill.strategies._strategy import (
     learns_positions,
     weight_argument,
 )
+from sklearn_distill.strategies.boosting import as_booster_takes, check_fit_params
 from sklearn_distill.utils.dispatch import is_of_kind
 
 
@@ -28,11 +29,16 @@ class HardLabels(Strategy):
             else "needs a classifier"
         )
 
+    def check_fit_params(self, student, fit_params):
+        """Refuse further arguments of ``fit`` that the student will not take, or misses."""
+        super().check_fit_params(student, fit_params)
+        check_fit_params(student, fit_params)
+
     def teach(self, student, transfer_set):
         """Fit the bare student on the labelled rows; see :meth:`Strategy.teach`."""
-        targets = transfer_set.targets
+        targets, params = as_booster_takes(student, transfer_set.targets, transfer_set.fit_params)
         weight = weight_argument(student, targets.row_weight[: targets.n_labeled])
         y = labels_for(student, targets.classes, targets.labels)
-        student = fit_bare(student, transfer_set.X, y, **weight, **transfer_set.fit_params)
+        student = fit_bare(student, transfer_set.X, y, **weight, **params)
         by_position = learns_positions(student)
         return student, ProbabilityDecoder.of(student, targets.classes, by_position=by_position)

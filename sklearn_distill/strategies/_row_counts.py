@@ -3,7 +3,11 @@
 import numbers
 
 import numpy as np
-from sklearn.model_selection import FixedThresholdClassifier, train_test_split
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    TunedThresholdClassifierCV,
+    train_test_split,
+)
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.utils.dispatch import name_of
@@ -44,18 +48,35 @@ def scale_row_counts(student, n_copies):
 
 def objection_to_copies(student):
     """Return why a student must not see several copies of a row, or None."""
-    if isinstance(student, FixedThresholdClassifier):
+    setting = own_split(student)
+    if setting is not None:
+        return f"would put copies of one row on both sides of the student's own split ({setting})"
+    return objection_to_soft_labels(student)
+
+
+def objection_to_soft_labels(student):
+    """Return why a student must not learn labels that stand for soft targets, or None."""
+    if isinstance(student, FixedThresholdClassifier | TunedThresholdClassifierCV):
         return "would apply its threshold to tempered probabilities (put it around the model)"
+    for key, value in student.get_params(deep=True).items():
+        if key.rpartition("__")[2] == "class_weight" and value == "balanced_subsample":
+            return f"cannot keep the meaning of {key}='balanced_subsample' (use 'balanced')"
+    if any(key.endswith("class_weight") for key in _searched(student)):
+        return "would weigh tempered labels (search outside, over 'student__...class_weight')"
+    return None
+
+
+def _searched(student):
+    grids = getattr(student, "param_grid", None) or getattr(student, "param_distributions", ())
+    return {key for grid in ([grids] if isinstance(grids, dict) else grids) for key in grid}
+
+
+def own_split(student):
+    """Return the setting, as text, by which a student splits the rows itself; None without one."""
     params = student.get_params(deep=True)
     for key, value in params.items():
-        setting = key.rpartition("__")[2]
-        if setting == "class_weight" and value == "balanced_subsample":
-            return f"cannot keep the meaning of {key}='balanced_subsample' (use 'balanced')"
-        if _splits_rows(student, params, key, setting, value):
-            return (
-                f"would put copies of one row on both sides of the student's own split "
-                f"({key}={value!r}: switch it off, or search outside, over 'student__...')"
-            )
+        if _splits_rows(student, params, key, key.rpartition("__")[2], value):
+            return f"{key}={value!r}"
     return None
 
 

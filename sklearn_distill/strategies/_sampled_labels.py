@@ -7,11 +7,28 @@ import numpy as np
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._class_weight import take_class_weight
-from sklearn_distill.strategies._row_counts import objection_to_copies, scale_row_counts
-from sklearn_distill.strategies._strategy import Strategy, fit_bare
+from sklearn_distill.strategies._row_counts import (
+    objection_to_copies,
+    objection_to_soft_labels,
+    own_split,
+    scale_row_counts,
+)
+from sklearn_distill.strategies._strategy import (
+    Strategy,
+    fit_bare,
+    labels_for,
+    learns_positions,
+    weight_argument,
+)
 from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.seeds import own_rng
+
+#: Labels drawn for each row, where rows may be copied.
+DRAWS = 5
+
+#: Its multiples, without their whole parts, are spread over [0, 1) as evenly as can be.
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 class SampledLabels(Strategy):
@@ -20,16 +37,23 @@ class SampledLabels(Strategy):
     For classifiers that take neither weights nor regression targets, such as
     nearest neighbours and discriminant analysis. Each row enters ``n_draws``
     times; a class whose tempered target is m gets n_draws · m of these copies,
-    rounded at random so that the mean is exact (systematic sampling). Rows with
+    rounded at random so that the mean is exact (systematic sampling [1]_). Rows with
     a larger ``sample_weight`` get more copies. Settings that count rows, such as
     ``n_neighbors``, are multiplied by ``n_draws``: twenty-five copies of the five
     nearest rows are still the five nearest rows.
 
+    With ``n_draws=1`` no row is copied: each has one label, drawn from its target, and keeps its
+    ``sample_weight``. This is for students that split the rows themselves, to calibrate, to search
+    or to stop early (``SVC(probability=True)``, ``CalibratedClassifierCV``, ``GridSearchCV``,
+    ``early_stopping=True``), and would put copies of one row on both sides. A drawn label
+    is noisier than a weighted one: where the split can be left out, leave it out.
+
     Parameters
     ----------
-    n_draws : int, default=5
-        Copies of each row. More follow the targets more closely, and cost as
-        much as that many more rows.
+    n_draws : int or None, default=None
+        Labels drawn for each row. More follow the targets more closely, and cost as
+        much as that many more rows. None is 1 for students that split the rows
+        themselves, and 5 for others.
     random_state : int, RandomState instance or None, default=None
         Seeds the rounding. ``None`` takes that of the distillation estimator.
 
@@ -62,11 +86,11 @@ class SampledLabels(Strategy):
     decoder_class = ProbabilityDecoder
 
     _parameter_constraints: dict = {
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_draws=5, *, random_state=None):
+    def __init__(self, n_draws=None, *, random_state=None):
         self.n_draws = n_draws
         self.random_state = random_state
 
@@ -74,23 +98,65 @@ class SampledLabels(Strategy):
         """Return why this student cannot be taught in this way, or None."""
         if not is_of_kind(student, "classifier"):
             return "needs a classifier"
-        return super().objection(student) or objection_to_copies(student)
+        if self.n_draws in (None, 1):
+            return super().objection(student) or objection_to_soft_labels(student)
+        objection = super().objection(student) or objection_to_copies(student)
+        return objection and objection + (", unless n_draws=1" if own_split(student) else "")
 
     def teach(self, student, transfer_set):
         """Fit the bare student on rows with drawn labels; see :meth:`Strategy.teach`."""
+        n_draws = self.n_draws or (DRAWS if own_split(student) is None else 1)
         targets = take_class_weight(student, transfer_set.targets)
         transfer_set = replace(transfer_set, targets=targets)
-        weight = targets.row_weight / targets.row_weight.mean()
-        expected = self.n_draws * targets.tempered() * weight[:, None]
-        counts = systematic_counts(expected, own_rng(self.random_state))
-        scale_row_counts(student, self.n_draws)
-        rows, labels = np.nonzero(counts)
-        repeats = counts[rows, labels]
-        rows, labels = np.repeat(rows, repeats), np.repeat(labels, repeats)
-        X_copies, params = transfer_set.take(rows)
-        student = fit_bare(student, X_copies, targets.classes[labels], **params)
-        decoder = ProbabilityDecoder.of(student, targets.classes)
+        rng = own_rng(self.random_state)
+        if n_draws == 1:
+            labels = one_label_per_row(targets.tempered(), rng)
+            X, params = transfer_set.take(None)
+            params |= weight_argument(student, targets.row_weight)
+        else:
+            weight = targets.row_weight / targets.row_weight.mean()
+            counts = systematic_counts(n_draws * targets.tempered() * weight[:, None], rng)
+            scale_row_counts(student, n_draws)
+            rows, labels = np.nonzero(counts)
+            repeats = counts[rows, labels]
+            rows, labels = np.repeat(rows, repeats), np.repeat(labels, repeats)
+            X, params = transfer_set.take(rows)
+        y = labels_for(student, targets.classes, labels)
+        student = fit_bare(student, X, y, **params)
+        by_position = learns_positions(student)
+        decoder = ProbabilityDecoder.of(student, targets.classes, by_position=by_position)
         return student, decoder.with_power(student, transfer_set)
+
+
+def one_label_per_row(proba, rng):
+    """Draw a label for each row, without bias, and with the share of each class kept.
+
+    Rows of like targets are neighbours in a sequence of numbers that is spread evenly over any
+    stretch of it (steps of the golden ratio), so that as many of them as expected draw each label,
+    where independent draws would miss by the root of their number.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_rows, n_classes)
+        Rows add up to 1.
+    rng : RandomState
+
+    Returns
+    -------
+    labels : ndarray of int, shape (n_rows,)
+        Every class is there if there are as many rows: one that no row drew goes to the row that
+        expects it most, of those whose own label others have too.
+    """
+    n_rows, n_classes = proba.shape
+    order = np.argsort(proba @ np.arange(n_classes), kind="stable")
+    ticks = np.empty(n_rows)
+    ticks[order] = (rng.uniform() + GOLDEN_RATIO * np.arange(n_rows)) % 1
+    labels = (np.cumsum(proba, axis=1)[:, :-1] <= ticks[:, None]).sum(axis=1)
+    for lost in np.flatnonzero(np.bincount(labels, minlength=n_classes) == 0):
+        spare = np.bincount(labels, minlength=n_classes)[labels] > 1
+        if spare.any():
+            labels[np.where(spare, proba[:, lost], -1).argmax()] = lost
+    return labels
 
 
 def systematic_counts(expected, rng):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import Strategy
-from sklearn_distill.strategies.boosting import library_of
-from sklearn_distill.strategies.boosting._labels import with_storable_weights
+from sklearn_distill.strategies.boosting import check_fit_params, library_of
+from sklearn_distill.strategies.boosting._labels import in_single_precision, with_usable_weights
 
 
 class SoftBoosting(Strategy):
@@ -68,7 +68,12 @@ class SoftBoosting(Strategy):
             )
         return super().objection(student) or library.objection(student)
 
+    def check_fit_params(self, student, fit_params):
+        """Refuse fit parameters that the booster will not take, or misses."""
+        super().check_fit_params(student, fit_params)
+        check_fit_params(student, fit_params)
+
     def teach(self, student, transfer_set):
         """Fit the student on soft targets and return it with its decoder."""
-        targets = with_storable_weights(transfer_set.targets)
+        targets = in_single_precision(with_usable_weights(transfer_set.targets))
         return library_of(student).teach(student, replace(transfer_set, targets=targets))

@@ -1,6 +1,7 @@
 """What every way of teaching a student has in common."""
 
 from abc import ABC, abstractmethod
+from inspect import signature
 
 import numpy as np
 from sklearn import config_context
@@ -9,8 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from sklearn_distill.utils._sklearn_private import BaseSearchCV, check_settings, routing_enabled
 from sklearn_distill.utils.dispatch import booster_of, name_of
-from sklearn_distill.utils.pipelines import head_and_last, split_fit_params
+from sklearn_distill.utils.pipelines import head_and_last, split_fit_params, transform_eval_rows
 from sklearn_distill.utils.rows import n_rows
 
 
@@ -80,6 +82,27 @@ class Strategy(BaseEstimator, ABC):
             return "needs a student that can be fitted, and a FrozenEstimator cannot"
         return None
 
+    def check_fit_params(self, student, fit_params):
+        """Refuse further arguments of ``fit`` that the student will not take.
+
+        Asked before the teacher is fitted, which may take hours.
+
+        Parameters
+        ----------
+        student : estimator
+            Not fitted; of a Pipeline, the last step.
+        fit_params : dict
+            As they will be in the transfer set.
+
+        Raises
+        ------
+        TypeError
+            If the student's ``fit`` has no such argument.
+        ValueError
+            If an argument is missing, or of no use.
+        """
+        check_arguments(student, fit_params)
+
     @abstractmethod
     def teach(self, student, transfer_set):
         """Fit a student and say how to read it.
@@ -124,24 +147,92 @@ def teach(strategy, student, transfer_set):
         return strategy.teach(student, transfer_set.transformed(*rows, params))
     head, last = head_and_last(student)
     head_params, last_params = split_fit_params(student, transfer_set.fit_params)
-    if head is None and head_params:
-        raise TypeError(
-            f"No step of the student takes the fit parameters {sorted(head_params)}. Write "
-            f"{student.steps[-1][0]}__... for those of its last step."
-        )
     X, X_unlabeled = transfer_set.X, transfer_set.X_unlabeled
     if head is not None:
         X = head.fit_transform(X, transfer_set.y, **head_params)
         if n_rows(X_unlabeled):
             X_unlabeled = head.transform(X_unlabeled)
         student.steps[:-1] = head.steps
+        last_params = transform_eval_rows(student, last_params)
     last, decoder = teach(strategy, last, transfer_set.transformed(X, X_unlabeled, last_params))
     student.steps[-1] = (student.steps[-1][0], last)
     return student, decoder
 
 
+def check_before_teaching(strategy, student, fit_params):
+    """Find what is wrong with a student, or what its ``fit`` is given, before anything is fitted.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    student : estimator
+        May be a Pipeline.
+    fit_params : dict
+        The user's, for ``student.fit``.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    while isinstance(student, Pipeline):
+        for _, step in student.steps:
+            check_step(step)
+        head_params, fit_params = split_fit_params(student, fit_params)
+        check_names_of_steps(student, head_params)
+        student = student.steps[-1][1]
+    check_settings(student)
+    # The weights that other steps requested are not the student's: those are made from its
+    # targets.
+    params = {key: value for key, value in fit_params.items() if key != "sample_weight"}
+    strategy.check_fit_params(student, params)
+
+
+def check_step(step):
+    """Refuse a step with invalid settings, and one that adds or drops rows."""
+    if hasattr(step, "fit_resample"):
+        raise TypeError(
+            f"{name_of(step)} resamples rows, and the soft targets would be left behind. Take it "
+            "out of the student and put it before the model: imblearn.pipeline.make_pipeline("
+            f"{name_of(step)}(), DistillationClassifier(...)); or set class_weight."
+        )
+    check_settings(step)
+
+
+def check_names_of_steps(pipeline, params):
+    """Raise TypeError if fit parameters, ``step__name``, name no step of a Pipeline."""
+    if routing_enabled():
+        return
+    steps = [name for name, _ in pipeline.steps]
+    unknown = [key for key in params if key.partition("__")[0] not in steps]
+    if unknown:
+        raise TypeError(
+            f"No step of the student takes the fit parameter {unknown[0]!r}. Write "
+            f"{steps[-1]}__{unknown[0]} if it is for its last step."
+        )
+
+
+def check_arguments(student, fit_params):
+    """Raise TypeError if ``student.fit`` has no argument of one of these names."""
+    try:
+        arguments = signature(student.fit).parameters
+    except (TypeError, ValueError):  # written in C, without a signature
+        return
+    if any(argument.kind is argument.VAR_KEYWORD for argument in arguments.values()):
+        return
+    unknown = sorted(set(fit_params) - set(arguments))
+    if unknown:
+        more = sorted(set(arguments) - {"X", "y", "sample_weight"})
+        takes = f"takes {', '.join(more)}" if more else "takes no further arguments"
+        raise TypeError(
+            f"{name_of(student)}.fit got an unexpected keyword argument {unknown[0]!r}: beside "
+            f"X, y and weights it {takes}."
+        )
+
+
 def accepts_weights(student):
     """Tell whether the bare student's ``fit`` takes ``sample_weight``."""
+    if isinstance(student, BaseSearchCV):  # it hands on what its fit is given
+        return accepts_weights(student.estimator)
     return has_fit_parameter(student, "sample_weight")
 
 

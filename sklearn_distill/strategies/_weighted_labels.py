@@ -21,6 +21,7 @@ from sklearn_distill.strategies._strategy import (
     labels_for,
     learns_positions,
 )
+from sklearn_distill.strategies.boosting import as_booster_takes, check_fit_params
 from sklearn_distill.utils._sklearn_private import Interval, take_rows
 from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.rows import indexable_rows
@@ -99,10 +100,16 @@ class WeightedLabels(Strategy):
             return "needs a classifier with `sample_weight` in fit"
         return super().objection(student) or objection_to_copies(student)
 
+    def check_fit_params(self, student, fit_params):
+        """Refuse fit parameters that the student will not take, or misses."""
+        super().check_fit_params(student, fit_params)
+        check_fit_params(student, fit_params)
+
     def teach(self, student, transfer_set):
         """Fit the bare student on weighted copies; see :meth:`Strategy.teach`."""
         targets = take_class_weight(student, transfer_set.targets)
-        transfer_set = replace(transfer_set, targets=targets)
+        targets, fit_params = as_booster_takes(student, targets, transfer_set.fit_params)
+        transfer_set = replace(transfer_set, targets=targets, fit_params=fit_params)
         weights = targets.tempered() * targets.row_weight[:, None]
         held_out = np.empty(0, dtype=int)
         if "X_val" not in transfer_set.fit_params:

@@ -10,7 +10,7 @@ from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils._sklearn_private import ACTIVATIONS
 from sklearn_distill.utils.dispatch import is_module, is_network, name_of
 from sklearn_distill.utils.pipelines import reach_last_step
-from sklearn_distill.utils.rows import n_rows
+from sklearn_distill.utils.rows import n_rows, own_rows
 
 #: Coordinates that stand for the leaves of a tree ensemble.
 LEAF_COORDINATES = 32
@@ -32,6 +32,7 @@ def innermost(teacher, X):
         A network as a :class:`TorchTeacher`.
     rows : rows
     """
+    X = own_rows(X)  # a transformer may write into what it gets
     while True:
         teacher, X = reach_last_step(teacher, X)
         if is_network(teacher):  # first of all: a module's attributes may have any name

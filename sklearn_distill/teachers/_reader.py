@@ -12,27 +12,24 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
-from scipy.special import log_expit, log_softmax, logsumexp
-from sklearn.base import clone
+from scipy.special import log_expit, log_softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill.teachers._boosters import BoosterTeacher, log_proba_of_wrapper, native_library
+from sklearn_distill.teachers._outputs import (
+    align_columns,
+    as_matrix,
+    classes_of_columns,
+    log_of,
+    refuse_missing_classes,
+)
 from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils._sklearn_private import take_rows
+from sklearn_distill.utils.cloning import clone_of
 from sklearn_distill.utils.dispatch import booster_of, is_module, is_of_kind, name_of
 from sklearn_distill.utils.pipelines import last_step, reach_last_step
 from sklearn_distill.utils.rows import indexable_rows, n_rows
-
-#: A row of probabilities may miss one by this much (float32 boosters do).
-ROW_SUM_TOLERANCE = 1e-3
-
-#: What rounding may leave below zero.
-NEGATIVE_TOLERANCE = 1e-9
-
-#: Mean probability on classes that y does not have, above which we speak up.
-FOREIGN_MASS_TOLERANCE = 0.01
 
 #: Rows on which logarithms from elsewhere are compared with the teacher's probabilities.
 ROWS_TO_COMPARE = 32
@@ -95,7 +92,9 @@ class TeacherReader:
         -------
         TeacherReader
         """
-        return replace(self, teacher=clone(self.teacher).fit(X, y, **fit_params), fitted=True)
+        twin = clone_of(self.teacher)
+        twin.fit(X, y, **fit_params)  # some return None, or a history
+        return replace(self, teacher=twin, fitted=True)
 
     def known_classes(self, classes):
         """Return the teacher's ``classes_``; without any, columns are taken in sorted order.
@@ -112,7 +111,8 @@ class TeacherReader:
                     "probabilities computed from it as fit(..., teacher_output=P) with "
                     "teacher=None."
                 )
-        known = getattr(self.classifier, "classes_", classes)
+        known = self._classes()
+        known = classes if known is None else known
         if isinstance(known, list) and len(known) and np.ndim(known[0]) > 0:
             raise ValueError(
                 f"The teacher {self.name} is a multi-output classifier with {len(known)} "
@@ -120,7 +120,10 @@ class TeacherReader:
             )
         return np.asarray(known)
 
-    def log_proba(self, X, classes, *, may_miss_classes=False):
+    def _classes(self):
+        return getattr(self.classifier, "classes_", None)
+
+    def ask(self, X, classes, must_know=None):
         """Ask the fitted teacher for log-probabilities, in the order of ``classes``.
 
         Parameters
@@ -129,14 +132,15 @@ class TeacherReader:
             Passed on as it is.
         classes : ndarray of shape (n_classes,)
             The classes of the student.
-        may_miss_classes : bool, default=False
-            Whether the teacher need not know every class: it was fitted on a fold.
+        must_know : ndarray, default=None
+            Those that it cannot miss: the ones that it was fitted on. None means all.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
             Natural logarithms, each row normalised; -inf for exact zeros, NaN for a class that
             the teacher does not know.
+        remarks : Remarks
 
         Raises
         ------
@@ -144,8 +148,8 @@ class TeacherReader:
             If the output is no probability of these classes for these rows.
         """
         known = self.known_classes(classes)
-        if not may_miss_classes or not set(known.tolist()) & set(classes.tolist()):
-            refuse_missing_classes(known, classes, who="The teacher")
+        must_know = classes if must_know is None else must_know
+        refuse_missing_classes(known, must_know, who="The teacher")
         who = f"The teacher {self.name} returned"
         with ExitStack() as stack:
             if self.modules:
@@ -153,30 +157,59 @@ class TeacherReader:
 
                 for module in self.modules:
                     stack.enter_context(undisturbed(module))
-            known, output, is_log = self._ask(X, known)
-        log_proba = _log_of(output, is_log, n_rows(X), len(known), who)
-        return align_columns(log_proba, known, classes, who=who)
+            known, output, is_log, doubt = self._ask(X, known)
+        refuse_missing_classes(known, must_know, who="The teacher")
+        log_proba = log_of(output, is_log, n_rows(X), known, who)
+        log_proba, remarks = align_columns(log_proba, known, classes, who=who)
+        return log_proba, replace(remarks, doubt=doubt)
+
+    def log_proba(self, X, classes):
+        """Return the log-probabilities of :meth:`ask`, and warn of what there is to be said.
+
+        Parameters
+        ----------
+        X : rows
+        classes : ndarray of shape (n_classes,)
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+        """
+        log_proba, remarks = self.ask(X, classes)
+        self.warn_of(remarks)
+        return log_proba
+
+    def warn_of(self, remarks):
+        """Warn of what there is to be said about the answers of this teacher."""
+        remarks.warn(f"The teacher {self.name} returned")
 
     def _ask(self, X, known):
-        """Return known classes, the output, and whether it is logarithms.
+        """Return the class of each column, the output, whether it is logarithms, and a doubt.
 
         The first of these sources that there is: logits; ``predict_log_proba``;
         ``predict_proba``; ``decision_function``; ``predict``.
         """
-        teacher = self.classifier
-        if isinstance(teacher, TorchTeacher | BoosterTeacher):
-            return known, teacher.predict_log_proba(X), True
+        teacher, columns = self.classifier, known.tolist()
+        if isinstance(teacher, TorchTeacher):
+            log_proba, doubt = teacher.read(X)
+            return columns, log_proba, True, doubt
+        if isinstance(teacher, BoosterTeacher):
+            return columns, teacher.predict_log_proba(X), True, None
         if hasattr(teacher, "predict_proba"):
             for source in _LOGARITHMS:
                 if _agrees_with_probabilities(source, teacher, X):
                     output = source(teacher, X)
-                    return _named_columns(output, known), output, True
+                    return self._name_columns(output, known), output, True, None
             output = teacher.predict_proba(X)
-            return _named_columns(output, known), output, False
+            return self._name_columns(output, known), output, False, None
         if hasattr(teacher, "decision_function"):
             _check_decides_by_class(teacher, known)
-            return known, _log_of_decision(teacher.decision_function(X)), True
-        return known, _count_votes(teacher, X, known), False
+            return columns, _log_of_decision(teacher.decision_function(X)), True, None
+        return columns, _count_votes(teacher, X, known), False, None
+
+    def _name_columns(self, output, known):
+        who = f"The output of the teacher {self.name}"
+        return classes_of_columns(output, known, who=who, in_order=self._classes() is not None)
 
 
 def is_fitted(teacher):
@@ -230,144 +263,7 @@ def warn_how_it_is_read(reader):
             "so there is nothing soft to learn. Better: a teacher with predict_proba, or "
             "CalibratedClassifierCV(teacher)."
         )
-    warnings.warn(text, UserWarning, stacklevel=5)
-
-
-def read_output(teacher_output, X, classes):
-    """Return log-probabilities from probabilities that were computed elsewhere.
-
-    A data frame is aligned by its column names; an array must have one column
-    per class, in sorted order.
-
-    Parameters
-    ----------
-    teacher_output : array-like of shape (n_samples, n_classes)
-    X : rows
-    classes : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    log_proba : ndarray of shape (n_samples, n_classes)
-        -inf for exact zeros.
-    """
-    who = "teacher_output has"
-    known = np.asarray(getattr(teacher_output, "columns", classes))
-    refuse_missing_classes(known, classes, who="teacher_output")
-    log_proba = _log_of(teacher_output, False, n_rows(X), len(known), who)
-    return align_columns(log_proba, known, classes, who=who)
-
-
-def refuse_missing_classes(known, classes, who):
-    """Raise ValueError if ``classes`` has one that is not in ``known``."""
-    known = set(np.asarray(known).tolist())
-    missing = [c for c in classes.tolist() if c not in known]
-    if missing:
-        raise ValueError(
-            f"{who} does not know the classes {missing} found in y. "
-            "Refit it on data with these classes, or drop these rows."
-        )
-
-
-def align_columns(log_proba, known, classes, *, who):
-    """Put columns that are named by ``known`` in the order of ``classes``.
-
-    A class that ``known`` lacks gets a column of NaN (a fold that missed it);
-    a class that ``classes`` lacks is taken out and the rest renormalised.
-    """
-    names = known.tolist()
-    column = {c: j for j, c in enumerate(names)}
-    if len(column) < len(names):
-        raise ValueError(f"{who} a class more than once: {names}. Keep one column of each.")
-    order = [column.get(c, -1) for c in classes.tolist()]
-    if order == list(range(len(names))):
-        return log_proba
-    aligned = np.where(np.array(order) >= 0, log_proba[:, order], np.nan)
-    wanted = set(classes.tolist())
-    extra = [c for c in names if c not in wanted]
-    if not extra:
-        return aligned
-    foreign = np.exp(log_proba[:, [column[c] for c in extra]]).sum(axis=1)
-    if foreign.mean() > FOREIGN_MASS_TOLERANCE:
-        warnings.warn(
-            f"{who} {foreign.mean():.1%} of the probability on the classes {extra}, "
-            "which y does not have. They are left out and the rest is renormalised. "
-            "Train on rows with these classes if the student must know them.",
-            UserWarning,
-            stacklevel=2,
-        )
-    # What is left of a row is made a distribution before anything is lifted to a floor. A row of
-    # which nothing is left says nothing about the classes of y.
-    unknown = np.isnan(aligned)
-    total = logsumexp(np.where(unknown, -np.inf, aligned), axis=1, keepdims=True)
-    nothing = np.isneginf(total)
-    uniform = -np.log(len(classes))
-    return np.where(nothing, uniform, aligned - np.where(nothing, 0, total))
-
-
-def _log_of(output, is_log, n_samples, n_columns, who):
-    """Return an output, looked at, as log-probabilities that sum to one in every row."""
-    output = _as_matrix(output, who)
-    proba = np.exp(output) if is_log else output
-    total = check_proba(proba, n_samples=n_samples, n_columns=n_columns, who=who)
-    # Rows that sum to one but for rounding are left as they are, to the last bit.
-    total[np.abs(total - 1) < 1e-12] = 1.0
-    if is_log:
-        return output - np.log(total)[:, None]
-    with np.errstate(divide="ignore"):
-        return np.log(np.maximum(proba, 0.0) / total[:, None])
-
-
-def _as_matrix(output, who):
-    """Return what a foreign model gave as a float64 array; refuse what would lose something."""
-    if sparse.issparse(output):
-        output = output.toarray()
-    if hasattr(output, "detach"):  # a tensor, maybe in a graph or on another device
-        output = output.detach().cpu()
-    if isinstance(output, np.ma.MaskedArray) and np.ma.is_masked(output):
-        raise ValueError(f"{who} probabilities with masked entries. Fill them, or drop the rows.")
-    output = np.asarray(output)
-    if output.dtype.kind == "c":
-        raise ValueError(f"{who} complex numbers. Pass real probabilities.")
-    return output.astype(np.float64, copy=False)
-
-
-def check_proba(proba, *, n_samples, n_columns, who):
-    """Return the sum of each row, or raise ValueError saying why these are no probabilities.
-
-    All at once first: reductions over short rows take longer than a forest takes to predict them.
-    """
-    if proba.shape != (n_samples, n_columns):
-        raise ValueError(
-            f"{who} probabilities of shape {proba.shape}; expected "
-            f"{(n_samples, n_columns)}: one row per sample and one column per class. If a network "
-            "knows more classes than y has, name all: TorchTeacher(module, classes=[...])."
-        )
-    if not np.isfinite(proba).all():
-        rows = ~np.isfinite(proba).all(axis=1)
-        raise ValueError(
-            f"{who} NaN or infinite probabilities for {rows.sum()} of {n_samples} rows. "
-            "Check it on these rows, or drop them."
-        )
-    if proba.size and proba.min() < -NEGATIVE_TOLERANCE:
-        rows = (proba < -NEGATIVE_TOLERANCE).any(axis=1)
-        raise ValueError(
-            f"{who} negative probabilities for {rows.sum()} of {n_samples} rows. "
-            "Logits are not probabilities: pass them through scipy.special.softmax(z, axis=1)."
-        )
-    total = proba @ np.ones(n_columns)
-    rows = np.abs(total - 1) > ROW_SUM_TOLERANCE
-    if rows.any():
-        raise ValueError(
-            f"{who} probabilities that do not sum to one for {rows.sum()} of {n_samples} "
-            "rows. Normalise each row."
-        )
-    return total
-
-
-def _named_columns(output, known):
-    """Return the names of a frame's columns if they are the classes, in whatever order."""
-    names = np.asarray(getattr(output, "columns", known))
-    return names if set(names.tolist()) == set(known.tolist()) else known
+    warnings.warn(text, UserWarning, stacklevel=6)
 
 
 def _margins(teacher, X):
@@ -408,16 +304,15 @@ def _agrees_with_probabilities(source, teacher, X):
     values = source(teacher, rows)
     if values is None:
         return False
-    proba, values = (
-        np.asarray(v, dtype=np.float64) for v in (teacher.predict_proba(rows), values)
-    )
+    who = f"The teacher {name_of(teacher)} returned"
+    proba, values = (as_matrix(v, who) for v in (teacher.predict_proba(rows), values))
     if proba.shape != values.shape or not np.allclose(np.exp(values), proba, rtol=1e-3, atol=1e-6):
         return False
     return source is not _logits or bool((proba.max(axis=1) < 1 - 1e-4).any())
 
 
 def _log_of_decision(decision):
-    decision = np.asarray(decision, dtype=np.float64)
+    decision = as_matrix(decision, "The teacher's decision_function returned")
     if decision.ndim == 2 and decision.shape[1] == 1:
         decision = decision.ravel()
     if decision.ndim == 1:

@@ -154,6 +154,13 @@ default="auto"
         log_proba : ndarray of shape (n_samples, n_classes)
             In float64.
         """
+        log_proba, doubt = self.read(X)
+        if doubt:
+            warnings.warn(doubt, UserWarning, stacklevel=2)
+        return log_proba
+
+    def read(self, X):
+        """Return the log-probabilities, and why they may not be what they are read as, or None."""
         import torch
 
         from sklearn_distill.nn.batches import inputs_for, predict_in_slices
@@ -163,15 +170,15 @@ default="auto"
         kind = self._kind_of_output()
         who = f"The teacher {name_of(self.module)}"
         rows = self.prepare(X)  # the user's code, which needs no lock on the module
-        parts = []
+        parts, doubt = [], None
         with undisturbed(self.module, self.device) as device, torch.no_grad():
             rows = inputs_for(self.module, rows, device)
             for output in predict_in_slices(self.module, rows, self.batch_size):
                 logits = to_logits(output, kind, who=who)
                 if not parts:  # one batch is enough to tell, and the others cost nothing then
-                    self._look_at(output, kind, who)
+                    doubt = self._look_at(output, kind, who, rows)
                 parts.append(log_proba(logits).cpu())
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).numpy(), doubt
 
     def _kind_of_output(self):
         from sklearn_distill.nn.outputs import KINDS, recognise
@@ -185,28 +192,43 @@ default="auto"
             )
         return self.output
 
-    def _look_at(self, output, kind, who):
-        """Refuse outputs that are not what they are read as; warn where one cannot be sure."""
+    def _look_at(self, output, kind, who, rows):
+        """Refuse outputs that are not what they are read as; say where one cannot be sure."""
         from sklearn_distill.nn.outputs import (
             LOOKS_LIKE,
+            is_single,
             looks_like_one_probability,
             misread,
             tensor_of,
         )
 
         output = tensor_of(output, who=who)
-        found = misread(output, kind)
+        guessed = self.output == "auto" and kind == "logits" and is_single(output)
+        found = misread(self._with_its_making(rows) if guessed else output, kind)
         if found:
             raise ValueError(
                 f"{who} {LOOKS_LIKE[found]}, and is read as {kind!r}. Write "
                 f"TorchTeacher(module, output={found!r})."
             )
         # Log-odds of a weak teacher may well lie there, so that this is no error.
-        if self.output == "auto" and kind == "logits" and looks_like_one_probability(output):
-            warnings.warn(
+        if guessed and looks_like_one_probability(output):
+            return (
                 f"{who} returned one column with values between 0 and 1 only, read as log-odds. "
                 "Write TorchTeacher(module, output='binary-proba') if they are probabilities, "
-                "and 'binary-logit' if they are not.",
-                UserWarning,
-                stacklevel=4,
+                "and 'binary-logit' if they are not."
             )
+        return None
+
+    def _with_its_making(self, rows):
+        """Return the output for a row or two that knows its last operation: maybe a sigmoid."""
+        import torch
+
+        from sklearn_distill.nn.batches import predict_in_slices, slice_tensors
+        from sklearn_distill.nn.outputs import tensor_of
+
+        few = slice_tensors(rows, slice(0, 2))
+        with torch.enable_grad():
+            if isinstance(few, torch.Tensor) and few.is_floating_point():
+                # The parameters may be frozen; and what is no leaf may be changed in place.
+                few = few.clone().requires_grad_().clone()
+            return tensor_of(next(predict_in_slices(self.module, few, 2)))

@@ -7,6 +7,10 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill.utils._sklearn_private import routing_enabled
+from sklearn_distill.utils.dispatch import name_of
+
+#: Fit parameters that are further rows, by which a student stops early.
+_EVAL_ROWS = ("eval_X", "X_val")
 
 
 def last_step(estimator):
@@ -66,3 +70,62 @@ def split_fit_params(pipeline, fit_params):
     mine = {k: v for k, v in fit_params.items() if k.startswith(prefix)}
     rest = {k: v for k, v in fit_params.items() if k not in mine}
     return rest, {k.removeprefix(prefix): v for k, v in mine.items()}
+
+
+def transform_eval_rows(pipeline, params):
+    """Pass the rows that the last step of a Pipeline stops early by through its transformers.
+
+    scikit-learn's Pipeline passes them on as they are, unless ``transform_input`` names them.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Its transformers are fitted.
+    params : dict
+        Fit parameters of the last step, with rows as the user gives X: in ``eval_set``, which is a
+        tuple (X, y) or several, and in what is named ``eval_X``, ``X_val`` or in the Pipeline's
+        ``transform_input``, which is an X or a tuple of several.
+
+    Returns
+    -------
+    dict
+        The same for the last step itself.
+
+    Raises
+    ------
+    TypeError
+        If ``eval_set`` has another form.
+    """
+    head, _ = head_and_last(pipeline)
+    if head is None:
+        return params
+    also = pipeline.transform_input or ()
+    return {name: _transform_eval(head, name, value, also) for name, value in params.items()}
+
+
+def _transform_eval(head, name, value, also):
+    # Of a Pipeline in a Pipeline the names have a prefix.
+    last_part = name.rpartition("__")[2]
+    if value is None:
+        return None
+    if last_part == "eval_set":
+        return [(head.transform(X), y) for X, y in _pairs_of_rows(value)]
+    if last_part in _EVAL_ROWS or name in also:
+        several = type(value) is tuple
+        return tuple(map(head.transform, value)) if several else head.transform(value)
+    return value
+
+
+def _pairs_of_rows(eval_set):
+    # A tuple is one pair, but of tuples it is several.
+    several = type(eval_set) is list or (
+        type(eval_set) is tuple and all(type(pair) is tuple for pair in eval_set)
+    )
+    pairs = eval_set if several else [eval_set]
+    for pair in pairs:
+        if type(pair) not in (tuple, list) or len(pair) != 2:
+            raise TypeError(
+                "A Pipeline student transforms the rows of eval_set as it does those of X, and "
+                f"cannot transform a {name_of(pair)}. Pass a list of tuples (X_val, y_val)."
+            )
+    return pairs

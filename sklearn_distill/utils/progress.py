@@ -6,11 +6,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def stage(text, verbose):
-    """Print ``text`` and the seconds that the block took, if ``verbose``."""
+    """Print ``text`` when the block begins, and the seconds that it took, if ``verbose``."""
     start = time.perf_counter()
+    if verbose:
+        print(f"[sklearn_distill] {text} ...", flush=True)
     yield
     if verbose:
-        print(f"[sklearn_distill] {text} ({time.perf_counter() - start:.1f} s)", flush=True)
+        print(f"[sklearn_distill] {text}: {time.perf_counter() - start:.1f} s", flush=True)
 
 
 def track(iterable, *, total, text, verbose):

@@ -6,6 +6,7 @@ none of those libraries is imported for the question.
 """
 
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +20,27 @@ def indexable_rows(X):
     return indexable(X)[0]
 
 
+def column_names(X):
+    """Return the names of the columns of a data frame or table, and None of anything else."""
+    library = type(X).__module__.partition(".")[0]
+    if library == "pyarrow" and hasattr(X, "column_names"):
+        return list(X.column_names)
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
+def own_rows(X):
+    """Return a copy of rows that whoever gets it may write into; what is read-only as it is."""
+    if isinstance(X, np.ndarray):
+        return X.copy(order="K") if X.flags.writeable else X
+    if isinstance(X, list | tuple):
+        return type(X)(map(copy, X))
+    if _is_dict(X):
+        return {key: own_rows(values) for key, values in X.items()}
+    if hasattr(X, "copy"):  # pandas, sparse matrices
+        return X.copy()
+    return X.clone() if hasattr(X, "clone") else X
+
+
 def check_same_columns(X, other, name):
     """Raise ValueError unless the rows of ``other`` could stand below those of ``X``."""
     ours, theirs = _container(X), _container(other)
@@ -27,13 +49,15 @@ def check_same_columns(X, other, name):
             f"{name} must be of the same kind as X, a {ours}. Got a {theirs} instead. "
             f"Convert {name} to a {ours}."
         )
-    if hasattr(X, "columns"):
-        expected, got = list(X.columns), list(other.columns)
+    expected, got = column_names(X), column_names(other)
+    if expected is not None:
         if expected != got:
             raise ValueError(
-                f"{name} must have the columns of X, in the same order: {_short(expected)}. "
-                f"Got {_short(got)} instead."
+                f"{name} must have the columns of X, in the same order: {short(expected)}. "
+                f"Got {short(got)} instead."
             )
+        if ours in ("polars data frame", "pyarrow table"):
+            stack_rows(X[:0], other[:0])  # raises if a column is of another type
     elif _is_text(X) != _is_text(other):
         raise ValueError(
             f"{name} must have the type of X. X has dtype {X.dtype}, {name} has {other.dtype}."
@@ -58,9 +82,9 @@ def stack_rows(X, other):
     if kind == "pandas data frame":
         return _concat_pandas(X, other)
     if kind == "polars data frame":
-        import polars as pl
-
-        return pl.concat([X, other])
+        return _concat_polars(X, other)
+    if kind == "pyarrow table":
+        return _concat_pyarrow(X, other)
     if isinstance(X, list):
         return X + list(other)
     return np.concatenate([X, other])
@@ -71,6 +95,8 @@ def _container(X):
     if library in {"pandas", "polars"}:
         kind = "data frame" if hasattr(X, "columns") else "series"
         return f"{library} {kind}"
+    if library == "pyarrow":
+        return "pyarrow table"
     if sparse.issparse(X):
         return "sparse matrix"
     if isinstance(X, list | tuple):
@@ -116,13 +142,52 @@ def _concat_pandas(X, other):
         if len(strange):
             raise ValueError(
                 f"Column {column!r} of X_unlabeled has categories that X does not have: "
-                f"{_short(sorted(map(str, strange.unique())))}. Add them to the dtype of both "
+                f"{short(sorted(map(str, strange.unique())))}. Add them to the dtype of both "
                 "frames, or drop these rows."
             )
     return pd.concat([X, other.astype(recast | narrow)], ignore_index=True)
 
 
-def _short(names, most=8):
+def _concat_polars(X, other):
+    import polars as pl
+
+    narrow = {
+        name: dtype
+        for name, dtype in X.schema.items()
+        if dtype.is_float() and other.schema[name].is_float()
+    }
+    try:
+        stacked = pl.concat([X, other.cast(narrow)], how="vertical_relaxed")
+    except pl.exceptions.SchemaError as error:
+        raise _other_types(X.schema, other.schema) from error
+    if any(X.schema[name].is_numeric() != stacked.schema[name].is_numeric() for name in X.columns):
+        raise _other_types(X.schema, other.schema)  # numbers would become text
+    return stacked
+
+
+def _concat_pyarrow(X, other):
+    import pyarrow as pa
+
+    for i, ours in enumerate(X.schema):
+        if pa.types.is_floating(ours.type) and pa.types.is_floating(other.schema[i].type):
+            other = other.set_column(i, ours, other.column(i).cast(ours.type))
+    try:
+        return pa.concat_tables([X, other], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        ours, theirs = (dict(zip(t.schema.names, t.schema.types, strict=True)) for t in (X, other))
+        raise _other_types(ours, theirs) from error
+
+
+def _other_types(ours, theirs):
+    name = next(name for name in ours if ours[name] != theirs[name])
+    return ValueError(
+        f"X_unlabeled must have the types of X. Column {name!r} is of {ours[name]} in X, and of "
+        f"{theirs[name]} in X_unlabeled. Cast it."
+    )
+
+
+def short(names, most=8):
+    """Write a list for a message: its first entries, and dots if there are more."""
     listed = ", ".join(map(repr, names[:most]))
     return f"[{listed}{', …' if len(names) > most else ''}]"
 

@@ -35,8 +35,9 @@ class AttentionTransfer(FeatureLoss):
     -----
     Activations are of shape ``(n_samples, n_channels, height, width)``, where of two maps of
     different size the larger is averaged to the size of the smaller, or
-    ``(n_samples, n_tokens, n_features)``, where the tokens are the places. The authors divide by
-    the number of places too, and weigh with 1000; see :func:`scaled`.
+    ``(n_samples, n_tokens, n_features)``, where the tokens are the places. It is the maps Q that
+    are averaged; other code pools the activations before it makes maps of them. The authors divide
+    by the number of places too, and weigh with 1000; see :func:`scaled`.
 
     References
     ----------

@@ -145,7 +145,8 @@ class VID(_Projected):
 
     Notes
     -----
-    Shapes are those of :class:`FitNets`.
+    Shapes are those of :class:`FitNets`. The layers of μ have biases, which frequently used code
+    leaves out: a constant difference between both networks' features then costs nothing.
 
     References
     ----------

@@ -37,6 +37,11 @@ class RKDDistance(_Relational):
     --------
     RKDAngle : Relations of three rows.
 
+    Notes
+    -----
+    The authors' code also averages over the n pairs of a row with itself, which are 0: this is
+    n / (n - 1) times theirs.
+
     References
     ----------
     .. [1] W. Park, D. Kim, Y. Lu, M. Cho, "Relational Knowledge Distillation", CVPR 2019,
@@ -73,6 +78,11 @@ class RKDAngle(_Relational):
     See Also
     --------
     RKDDistance : Relations of two rows.
+
+    Notes
+    -----
+    The authors' code also averages over triples that name a row twice, which are 0: this is
+    n² / ((n - 1) (n - 2)) times theirs.
 
     References
     ----------

@@ -284,7 +284,8 @@ def wsld(student_logits, teacher_log_proba, *, temperature=1.0, labels=None, sam
 
     with the cross-entropies :math:`L^s_i = -\log q_{i,y}` of the student and :math:`L^t_i`
     of the teacher at T = 1. The weight of a row is at most 1, is 0.632 where both know its label
-    equally well, and is no part of the gradient [1]_.
+    equally well, and is no part of the gradient [1]_. The authors weigh the cross-entropy of
+    :math:`p_T` and :math:`q_T` instead of KL: another value, with the same gradient.
 
     Parameters
     ----------

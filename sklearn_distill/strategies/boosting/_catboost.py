@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import fit_bare
-from sklearn_distill.strategies.boosting._labels import encode, weight_params
+from sklearn_distill.strategies.boosting._labels import check_eval_set, encode, weight_params
 from sklearn_distill.strategies.boosting._objectives import objective_objection
 from sklearn_distill.utils.dispatch import name_of
 
@@ -50,6 +50,29 @@ def objection(student):
     )
 
 
+def check_fit_params(student, fit_params):
+    """Refuse an eval_set in another form than arrays and frames, or none where one is needed.
+
+    Early stopping alone needs none: CatBoost then trains all rounds.
+    """
+    eval_set = fit_params.get("eval_set")
+    best = "use_best_model=True" if student.get_params().get("use_best_model") else None
+    if not student.get_params().get("eval_fraction"):
+        check_eval_set(student, eval_set, best, "fit(..., eval_set=(X_val, y_val))")
+    if eval_set is not None:
+        _pairs(student, eval_set)
+    if fit_params.get("baseline") is not None:
+        raise ValueError(
+            f"baseline of {name_of(student)}.fit is no part of its model: whatever is predicted "
+            "would lack it, and soft targets have other margins. Leave it out."
+        )
+
+
+def own_fit_params(fit_params, classes):
+    """Return the fit parameters: CatBoost takes labels as they are."""
+    return fit_params
+
+
 def teach(student, transfer_set):
     """Return a student of the same settings, fitted on tempered targets, and its decoder.
 
@@ -65,12 +88,14 @@ def teach(student, transfer_set):
     y = targets.tempered()
     params = _params_for_fit(own, native)
     params["loss_function"] = "CrossEntropy" if n_classes == 2 else "MultiCrossEntropy"
+    _check_init_model(fit_params, n_classes)
     if fit_params.get("eval_set") is not None:
-        params |= _metrics(own, n_classes)
         fit_params["eval_set"] = [
             (X_eval, np.eye(n_classes)[encode(y_eval, targets.classes)])
-            for X_eval, y_eval in _pairs(fit_params["eval_set"])
+            for X_eval, y_eval in _pairs(student, fit_params["eval_set"])
         ]
+    if fit_params.get("eval_set") or own.get("eval_fraction"):
+        params |= _metrics(own, n_classes)
     if n_classes == 2:
         y = y[:, 1]
         pairs = fit_params.get("eval_set") or []
@@ -155,12 +180,25 @@ def _metrics(own, n_classes):
     return found
 
 
-def _pairs(eval_set):
+def _pairs(student, eval_set):
     sets = eval_set if isinstance(eval_set, list) else [eval_set]
     for one in sets:
         if not isinstance(one, tuple) or len(one) != 2:
             raise ValueError(
-                "eval_set of a CatBoostClassifier that learns soft targets must be a tuple "
-                f"(X, y) or a list of them. Got {name_of(one)} instead."
+                f"eval_set of {name_of(student)} must be a tuple (X_val, y_val) or a list of "
+                f"such tuples, whose labels can be exchanged. Got {name_of(one)} instead."
             )
     return sets
+
+
+def _check_init_model(fit_params, n_classes):
+    model = fit_params.get("init_model")
+    if model is None or n_classes == 2:
+        return
+    loss = model.get_all_params()["loss_function"] if hasattr(model, "get_all_params") else None
+    if loss != "MultiCrossEntropy":
+        raise ValueError(
+            "With several classes CatBoost learns soft targets by MultiCrossEntropy, and can go "
+            f"on from a model of that loss only. Got init_model with {loss}. Pass the student_ "
+            "of a distilled model, or leave init_model out."
+        )

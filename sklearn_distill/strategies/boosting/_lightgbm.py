@@ -7,11 +7,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import fit_bare
-from sklearn_distill.strategies.boosting._labels import weight_params
+from sklearn_distill.strategies.boosting._labels import check_eval_set, encode, weight_params
 from sklearn_distill.strategies.boosting._lightgbm_metrics import translate_metrics
 from sklearn_distill.strategies.boosting._lightgbm_model import BecomeNative
 from sklearn_distill.strategies.boosting._loss import HintonLoss
 from sklearn_distill.strategies.boosting._objectives import objective_objection
+from sklearn_distill.utils.dispatch import name_of
 
 #: As in LightGBM: shares are at least this under a logarithm.
 EPSILON = 1e-15
@@ -19,6 +20,7 @@ EPSILON = 1e-15
 _BINARY = {"binary", "cross_entropy", "xentropy"}
 _KEPT = {None, "multiclass", "softmax", *_BINARY}
 _OTHERWISE = {"multiclassova", "multiclass_ova", "ova", "ovr"}
+_STOPPING = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
 _OBJECTIVE_ALIASES = ("objective_type", "app", "application", "loss")
 
 
@@ -37,6 +39,37 @@ def objection(student):
     )
 
 
+def check_fit_params(student, fit_params):
+    """Refuse early stopping without rows with labels to look at, and rows without labels."""
+    given = [fit_params.get(name) for name in ("eval_set", "eval_X", "eval_y")]
+    if (given[1] is None) != (given[2] is None):
+        raise ValueError(
+            f"{name_of(student)}.fit got one of eval_X and eval_y without the other. Pass both."
+        )
+    if given[0] is not None and given[1] is not None:
+        raise ValueError(
+            f"{name_of(student)}.fit got both eval_set and eval_X, eval_y. Leave eval_set out."
+        )
+    params = student.get_params()
+    stops_early = [f"{name}={params[name]}" for name in _STOPPING if (params.get(name) or 0) > 0]
+    if any(hasattr(callback, "stopping_rounds") for callback in fit_params.get("callbacks") or ()):
+        stops_early.append("callbacks=[early_stopping(...)]")
+    rows = given[0] if given[1] is None else given[1]
+    advice = "fit(..., eval_X=X_val, eval_y=y_val) or fit(..., eval_set=[(X_val, y_val)])"
+    check_eval_set(student, rows, next(iter(stops_early), None), advice)
+
+
+def own_fit_params(fit_params, classes):
+    """Return fit parameters with positions in ``eval_y``, of which LightGBM takes no labels."""
+    y = fit_params.get("eval_y")
+    if y is None:
+        return fit_params
+    several = isinstance(y, tuple)
+    return fit_params | {
+        "eval_y": tuple(encode(one, classes) for one in y) if several else encode(y, classes)
+    }
+
+
 def teach(student, transfer_set):
     """Fit the student in place and return it and its decoder.
 
@@ -46,7 +79,7 @@ def teach(student, transfer_set):
     """
     targets, params = transfer_set.targets, student.get_params()
     X, fit_params = transfer_set.take(None)
-    fit_params |= weight_params(targets)
+    fit_params = own_fit_params(fit_params, targets.classes) | weight_params(targets)
     n_classes = len(targets.classes)
     by_class, by_sign = _class_weights(params, targets)
     targets = targets.with_class_weight(by_class)

@@ -10,9 +10,14 @@ from sklearn import config_context
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import fit_bare
-from sklearn_distill.strategies.boosting._labels import encode, weight_params
+from sklearn_distill.strategies.boosting._labels import (
+    check_eval_set,
+    encode,
+    weight_params,
+)
 from sklearn_distill.strategies.boosting._loss import HintonLoss
 from sklearn_distill.strategies.boosting._objectives import objective_objection
+from sklearn_distill.utils.dispatch import name_of
 
 #: As in XGBoost: added to the classes' shares under the logarithm.
 EPSILON = 1e-6
@@ -28,6 +33,30 @@ def objection(student):
     )
 
 
+def check_fit_params(student, fit_params):
+    """Refuse early stopping without an eval_set, and an eval_set that is no list of tuples."""
+    eval_set = fit_params.get("eval_set")
+    callbacks = [name_of(callback) for callback in student.callbacks or ()]
+    stops_early = "EarlyStopping" if "EarlyStopping" in callbacks else None
+    if student.early_stopping_rounds:
+        stops_early = f"early_stopping_rounds={student.early_stopping_rounds!r}"
+    check_eval_set(student, eval_set, stops_early, "fit(..., eval_set=[(X_val, y_val)])")
+    for pair in () if eval_set is None else eval_set:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(
+                f"eval_set of {name_of(student)} must be a list of tuples (X_val, y_val). Got "
+                f"{name_of(pair)} instead of a tuple in it."
+            )
+
+
+def own_fit_params(fit_params, classes):
+    """Return fit parameters in which labels are positions among the classes, as y will be."""
+    eval_set = fit_params.get("eval_set")
+    if eval_set is None:
+        return fit_params
+    return fit_params | {"eval_set": [(X, encode(y, classes)) for X, y in eval_set]}
+
+
 def teach(student, transfer_set):
     """Fit the student in place, with classes 0 to K - 1, and return it and its decoder.
 
@@ -37,11 +66,7 @@ def teach(student, transfer_set):
     """
     targets = given = transfer_set.targets
     X, fit_params = transfer_set.take(None)
-    fit_params |= weight_params(given)
-    if fit_params.get("eval_set") is not None:
-        fit_params["eval_set"] = [
-            (X_eval, encode(y_eval, given.classes)) for X_eval, y_eval in fit_params["eval_set"]
-        ]
+    fit_params = own_fit_params(fit_params, given.classes) | weight_params(given)
     n_classes = len(given.classes)
     if n_classes == 2 and student.scale_pos_weight is not None:
         targets = given.with_class_weight([1.0, student.scale_pos_weight])
