@@ -133,10 +133,14 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         transfer_set = TransferSet(X, y, unlabeled, targets, reader, routed["student"]["fit"])
         with stage(f"{strategy.name} for the student", self.verbose):
             student, decoder = teach(strategy, student, transfer_set)
-        # Nothing is set before everything has worked.
-        self.teacher_ = reader.teacher if reader is not None and reader.fitted else None
-        self.student_, self.decoder_, self.strategy_ = student, decoder, strategy
-        self._remember(classes, targets)
+        # Nothing is set before everything has worked, and then all at once.
+        vars(self).update(
+            teacher_=reader.teacher if reader is not None and reader.fitted else None,
+            student_=student,
+            decoder_=decoder,
+            strategy_=strategy,
+            **self._fitted(classes, targets),
+        )
         return self
 
     @abstractmethod
@@ -249,8 +253,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """Return what the student is to learn."""
 
     @abstractmethod
-    def _remember(self, classes, targets):
-        """Set the fitted attributes of this kind of target."""
+    def _fitted(self, classes, targets):
+        """Return the fitted attributes of this kind of target, by name."""
 
     def _check_teacher_given(self, reader, X_unlabeled, teacher_output):
         name = name_of(self)
@@ -391,6 +395,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if self.student is None:  # the default network prepares its rows itself
             for name in kinds:
                 setattr(student.input_tags, name, True)
+        elif is_network(self.student):
+            student.input_tags.sparse = True
         for name in kinds:
             accepted = all(getattr(part.input_tags, name) for part in (student, *others))
             setattr(tags.input_tags, name, accepted)

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation
@@ -199,16 +199,15 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         if y.dtype.kind == "O" and any(map(_is_missing, y)):
             raise ValueError("Input y contains NaN. Drop these rows, or label them.")
         assert_all_finite(y, input_name="y")
-        try:
-            check_classification_targets(y)
-        except ValueError as error:
-            if "continuous" not in str(error):
-                raise
+        if y.dtype.kind == "O" and all(isinstance(label, bool | np.bool_) for label in y):
+            y = y.astype(bool)  # a column of a data frame that once had missing values
+        if type_of_target(y, input_name="y") == "continuous":
             raise ValueError(
                 f"Unknown label type: continuous. y has numbers that are not whole, and "
                 f"{name_of(self)} needs classes: round them if they are labels, else bin them "
                 "(numpy.digitize)."
-            ) from error
+            )
+        check_classification_targets(y)
         return y
 
     def _encode(self, y, sample_weight):
@@ -237,9 +236,8 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
             classes, labels, log_proba, self.alpha, self.temperature, sample_weight
         )
 
-    def _remember(self, classes, targets):
-        self.classes_ = classes
-        self.temperature_ = targets.temperature
+    def _fitted(self, classes, targets):
+        return {"classes_": classes, "temperature_": targets.temperature}
 
     def standalone(self):
         """Return the student as a classifier of its own: to be saved, shipped and exported.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
-from sklearn_distill.utils.rows import indexable_rows, n_rows, stack_rows
+from sklearn_distill.utils.rows import EVAL_PARAMS, indexable_rows, n_rows, stack_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +232,10 @@ class TransferSet:
             If a fit parameter has an entry per row of X and there are unlabelled rows, for which
             it has none.
         """
-        per_row = [k for k, v in self.fit_params.items() if _one_per_row(v, n_rows(self.X))]
+        # There may be as many of them as rows of X, and still they are others.
+        own = {k: v for k, v in self.fit_params.items() if k in EVAL_PARAMS}
+        params = {k: v for k, v in self.fit_params.items() if k not in own}
+        per_row = [k for k, v in params.items() if _one_per_row(v, n_rows(self.X))]
         if per_row and n_rows(self.X_unlabeled):
             raise ValueError(
                 f"The fit parameters {per_row} have one value for each row of X, and none for "
@@ -242,7 +245,7 @@ class TransferSet:
         if rows is None:
             return stacked, dict(self.fit_params)
         stacked = indexable_rows(stacked)
-        return take_rows(stacked, rows), slice_params(stacked, self.fit_params, indices=rows)
+        return take_rows(stacked, rows), slice_params(stacked, params, indices=rows) | own
 
 
 def temper(proba, temperature):

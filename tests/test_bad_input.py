@@ -35,9 +35,9 @@ from sklearn.neighbors import (
     RadiusNeighborsClassifier,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_distill import (
     DistillationClassifier,
@@ -648,6 +648,44 @@ def test_a_method_that_the_student_lacks_names_the_student(fitted):
     with pytest.raises(AttributeError, match="no attribute 'predict_proba'") as error:
         model.predict_proba(X)
     assert "student SVC gives no predict_proba. Use one that does" in str(error.value.__cause__)
+
+
+def test_rows_to_stop_early_by_are_not_sliced_with_the_copies():
+    class Stopper(DecisionTreeClassifier):
+        def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+            self.val_ = X_val, y_val
+            return super().fit(X, y, sample_weight)
+
+    model = DistillationClassifier(TEACHER, Stopper())
+    model.fit(X, y, X_unlabeled=X[:3], X_val=X + 1, y_val=y)
+    np.testing.assert_array_equal(model.student_.val_[0], X + 1)
+    np.testing.assert_array_equal(model.student_.val_[1], y)
+
+
+def test_a_regressor_cannot_stop_early_by_labels():
+    class Stopper(DecisionTreeRegressor):
+        def fit(self, X, y, sample_weight=None, eval_set=None):
+            return super().fit(X, y, sample_weight)
+
+    params = {"student": Stopper()}
+    match = "Stopper regresses on log-odds, and eval_set has labels.*Leave it out"
+    with pytest.raises(TypeError, match=match):
+        DistillationClassifier(TEACHER, **params).fit(X, y, eval_set=[(X, y)])
+
+
+def test_transformers_of_the_student_keep_the_number_of_rows():
+    student = make_pipeline(FunctionTransformer(lambda rows: rows[:4]), TREE)
+    with pytest.raises(ValueError, match=f"transformers of the student made 4 rows of {N}. They"):
+        DistillationClassifier(TEACHER, student).fit(X, y)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+def test_truth_values_as_objects_are_truth_values(alpha):
+    model = DistillationClassifier(GaussianNB(), TREE, alpha=alpha)
+    plain = clone(model).fit(X, y == 1)
+    objects = clone(model).fit(X, (y == 1).astype(object))
+    assert objects.classes_.dtype == bool
+    np.testing.assert_array_equal(objects.predict_proba(X), plain.predict_proba(X))
 
 
 class BiasedTree(DecisionTreeClassifier):

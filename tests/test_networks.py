@@ -734,7 +734,7 @@ def test_one_column_that_stays_between_0_and_1_is_said(wrap):
     assert len(record) == 1
 
 
-@pytest.mark.parametrize("temperature", [1e-25, 1e5, 1e300, 10**400])
+@pytest.mark.parametrize("temperature", [1e-25, 1e5, 1e300])
 @pytest.mark.parametrize("student", [mlp(), net()], ids=["module", "net"])
 def test_a_temperature_beyond_single_precision_is_refused(student, temperature):
     model = DistillationClassifier(mlp(), student, temperature=temperature)

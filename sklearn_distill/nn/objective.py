@@ -186,9 +186,9 @@ class Objective:
         missing = _rows_not_finite(X)
         if missing:
             raise ValueError(
-                f"X has NaN or infinite values, in {missing} rows of a batch, or ones that are too "
-                "large for the network's precision. Put a SimpleImputer or a StandardScaler before it in "
-                "a Pipeline, or drop the rows."
+                f"X has NaN or infinite values, in {missing} rows of a batch, or ones that are "
+                "too large for the network's precision. Put a SimpleImputer or a StandardScaler "
+                "before it in a Pipeline, or drop the rows."
             )
         epoch = len(net.history)
         batch = len(net.history[-1].get("batches", [])) if net.history else 0
@@ -228,8 +228,8 @@ def _check_criterion(net, output, labels):
         fits, error = _fits(net, output, labels)
     if not fits:
         raise ValueError(
-            f"The criterion {name} of the student {type(net).__name__} does not compare outputs of "
-            f"shape {tuple(output.shape)} with class labels. Use NeuralNetClassifier with "
+            f"The criterion {name} of the student {type(net).__name__} does not compare outputs "
+            f"of shape {tuple(output.shape)} with class labels. Use NeuralNetClassifier with "
             "CrossEntropyLoss and one output per class, or NeuralNetBinaryClassifier with "
             "BCEWithLogitsLoss and one output."
         ) from error

@@ -4,12 +4,13 @@ import warnings
 
 from sklearn.frozen import FrozenEstimator
 
+from sklearn_distill.strategies._checks import check_before_teaching
 from sklearn_distill.strategies._gradient import GradientTraining
 from sklearn_distill.strategies._hard_labels import HardLabels
 from sklearn_distill.strategies._row_counts import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
 from sklearn_distill.strategies._soft_boosting import SoftBoosting
-from sklearn_distill.strategies._strategy import Strategy, check_before_teaching, teach
+from sklearn_distill.strategies._strategy import Strategy, teach
 from sklearn_distill.strategies._target_regression import TargetRegression
 from sklearn_distill.strategies._weighted_labels import WeightedLabels
 from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of

@@ -8,7 +8,7 @@ from sklearn_distill.strategies._strategy import (
     learns_positions,
     weight_argument,
 )
-from sklearn_distill.strategies.boosting import as_booster_takes, check_fit_params
+from sklearn_distill.strategies.boosting import as_booster_takes
 from sklearn_distill.utils.dispatch import is_of_kind
 
 
@@ -28,11 +28,6 @@ class HardLabels(Strategy):
             if is_of_kind(student, "classifier")
             else "needs a classifier"
         )
-
-    def check_fit_params(self, student, fit_params):
-        """Refuse further arguments of ``fit`` that the student will not take, or misses."""
-        super().check_fit_params(student, fit_params)
-        check_fit_params(student, fit_params)
 
     def teach(self, student, transfer_set):
         """Fit the bare student on the labelled rows; see :meth:`Strategy.teach`."""

@@ -20,6 +20,7 @@ from sklearn_distill.strategies._strategy import (
     learns_positions,
     weight_argument,
 )
+from sklearn_distill.strategies.boosting import as_booster_takes
 from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.seeds import own_rng
@@ -107,7 +108,8 @@ class SampledLabels(Strategy):
         """Fit the bare student on rows with drawn labels; see :meth:`Strategy.teach`."""
         n_draws = self.n_draws or (DRAWS if own_split(student) is None else 1)
         targets = take_class_weight(student, transfer_set.targets)
-        transfer_set = replace(transfer_set, targets=targets)
+        targets, fit_params = as_booster_takes(student, targets, transfer_set.fit_params)
+        transfer_set = replace(transfer_set, targets=targets, fit_params=fit_params)
         rng = own_rng(self.random_state)
         if n_draws == 1:
             labels = one_label_per_row(targets.tempered(), rng)

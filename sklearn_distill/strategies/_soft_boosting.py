@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import Strategy
-from sklearn_distill.strategies.boosting import check_fit_params, library_of
+from sklearn_distill.strategies.boosting import library_of
 from sklearn_distill.strategies.boosting._labels import in_single_precision, with_usable_weights
 
 
@@ -67,11 +67,6 @@ class SoftBoosting(Strategy):
                 "(pip install 'sklearn-distill[boosters]')"
             )
         return super().objection(student) or library.objection(student)
-
-    def check_fit_params(self, student, fit_params):
-        """Refuse fit parameters that the booster will not take, or misses."""
-        super().check_fit_params(student, fit_params)
-        check_fit_params(student, fit_params)
 
     def teach(self, student, transfer_set):
         """Fit the student on soft targets and return it with its decoder."""

@@ -1,6 +1,7 @@
 """What every way of teaching a student has in common."""
 
 from abc import ABC, abstractmethod
+from difflib import get_close_matches
 from inspect import signature
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_distill.utils._sklearn_private import BaseSearchCV, check_settings, routing_enabled
+from sklearn_distill.utils._sklearn_private import BaseSearchCV
 from sklearn_distill.utils.dispatch import booster_of, name_of
 from sklearn_distill.utils.pipelines import head_and_last, split_fit_params, transform_eval_rows
 from sklearn_distill.utils.rows import n_rows
@@ -150,6 +151,11 @@ def teach(strategy, student, transfer_set):
     X, X_unlabeled = transfer_set.X, transfer_set.X_unlabeled
     if head is not None:
         X = head.fit_transform(X, transfer_set.y, **head_params)
+        if n_rows(X) != len(transfer_set.y):
+            raise ValueError(
+                f"The transformers of the student made {n_rows(X)} rows of "
+                f"{len(transfer_set.y)}. They must keep the number of rows."
+            )
         if n_rows(X_unlabeled):
             X_unlabeled = head.transform(X_unlabeled)
         student.steps[:-1] = head.steps
@@ -157,58 +163,6 @@ def teach(strategy, student, transfer_set):
     last, decoder = teach(strategy, last, transfer_set.transformed(X, X_unlabeled, last_params))
     student.steps[-1] = (student.steps[-1][0], last)
     return student, decoder
-
-
-def check_before_teaching(strategy, student, fit_params):
-    """Find what is wrong with a student, or what its ``fit`` is given, before anything is fitted.
-
-    Parameters
-    ----------
-    strategy : Strategy
-    student : estimator
-        May be a Pipeline.
-    fit_params : dict
-        The user's, for ``student.fit``.
-
-    Raises
-    ------
-    TypeError, ValueError
-    """
-    while isinstance(student, Pipeline):
-        for _, step in student.steps:
-            check_step(step)
-        head_params, fit_params = split_fit_params(student, fit_params)
-        check_names_of_steps(student, head_params)
-        student = student.steps[-1][1]
-    check_settings(student)
-    # The weights that other steps requested are not the student's: those are made from its
-    # targets.
-    params = {key: value for key, value in fit_params.items() if key != "sample_weight"}
-    strategy.check_fit_params(student, params)
-
-
-def check_step(step):
-    """Refuse a step with invalid settings, and one that adds or drops rows."""
-    if hasattr(step, "fit_resample"):
-        raise TypeError(
-            f"{name_of(step)} resamples rows, and the soft targets would be left behind. Take it "
-            "out of the student and put it before the model: imblearn.pipeline.make_pipeline("
-            f"{name_of(step)}(), DistillationClassifier(...)); or set class_weight."
-        )
-    check_settings(step)
-
-
-def check_names_of_steps(pipeline, params):
-    """Raise TypeError if fit parameters, ``step__name``, name no step of a Pipeline."""
-    if routing_enabled():
-        return
-    steps = [name for name, _ in pipeline.steps]
-    unknown = [key for key in params if key.partition("__")[0] not in steps]
-    if unknown:
-        raise TypeError(
-            f"No step of the student takes the fit parameter {unknown[0]!r}. Write "
-            f"{steps[-1]}__{unknown[0]} if it is for its last step."
-        )
 
 
 def check_arguments(student, fit_params):
@@ -222,10 +176,11 @@ def check_arguments(student, fit_params):
     unknown = sorted(set(fit_params) - set(arguments))
     if unknown:
         more = sorted(set(arguments) - {"X", "y", "sample_weight"})
-        takes = f"takes {', '.join(more)}" if more else "takes no further arguments"
+        close = get_close_matches(unknown[0], more) or more[:5]
+        takes = f"takes {', '.join(close)}" if more else "takes no further arguments"
         raise TypeError(
             f"{name_of(student)}.fit got an unexpected keyword argument {unknown[0]!r}: beside "
-            f"X, y and weights it {takes}."
+            f"X, y and weights it {takes}{', ...' if len(more) > len(close) else ''}."
         )
 
 

@@ -8,7 +8,8 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn_distill.decoding import RegressionDecoder
 from sklearn_distill.strategies._strategy import Strategy, fit_bare, weight_argument
 from sklearn_distill.utils._sklearn_private import Interval
-from sklearn_distill.utils.dispatch import is_network, is_of_kind, tags_of
+from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of, tags_of
+from sklearn_distill.utils.rows import EVAL_PARAMS
 from sklearn_distill.utils.seeds import own_rng
 
 
@@ -81,6 +82,16 @@ class TargetRegression(Strategy):
         return (
             super().objection(student) if is_of_kind(student, "regressor") else "needs a regressor"
         )
+
+    def check_fit_params(self, student, fit_params):
+        """Refuse further arguments of ``fit`` that the student will not take, or misunderstand."""
+        super().check_fit_params(student, fit_params)
+        of_labels = sorted(EVAL_PARAMS & {k for k, v in fit_params.items() if v is not None})
+        if of_labels:
+            raise TypeError(
+                f"{name_of(student)} regresses on log-odds, and {of_labels[0]} has labels, which "
+                "it would compare with them. Leave it out, or use the classifier of this library."
+            )
 
     def teach(self, student, transfer_set):
         """Fit the bare student on log-odds, one regressor per class if it has one output."""

@@ -21,7 +21,7 @@ from sklearn_distill.strategies._strategy import (
     labels_for,
     learns_positions,
 )
-from sklearn_distill.strategies.boosting import as_booster_takes, check_fit_params
+from sklearn_distill.strategies.boosting import as_booster_takes
 from sklearn_distill.utils._sklearn_private import Interval, take_rows
 from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.rows import indexable_rows
@@ -99,11 +99,6 @@ class WeightedLabels(Strategy):
         if not is_of_kind(student, "classifier") or not accepts_weights(student):
             return "needs a classifier with `sample_weight` in fit"
         return super().objection(student) or objection_to_copies(student)
-
-    def check_fit_params(self, student, fit_params):
-        """Refuse fit parameters that the student will not take, or misses."""
-        super().check_fit_params(student, fit_params)
-        check_fit_params(student, fit_params)
 
     def teach(self, student, transfer_set):
         """Fit the bare student on weighted copies; see :meth:`Strategy.teach`."""

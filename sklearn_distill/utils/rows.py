@@ -15,6 +15,10 @@ from sklearn.utils import check_array, indexable
 from sklearn_distill.utils._sklearn_private import num_samples
 
 
+#: Fit parameters that hold rows of their own, by which a student stops early.
+EVAL_PARAMS = {"eval_set", "eval_X", "eval_y", "X_val", "y_val", "sample_weight_val"}
+
+
 def indexable_rows(X):
     """Return X itself if its rows can be taken, else in a form where they can (CSR, array)."""
     return indexable(X)[0]
