@@ -16,9 +16,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GroupKFold, ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -160,11 +160,10 @@ MISTAKES = {
             "labels drawn from its soft target.",
         ),
         (
-            "student = RandomForestClassifier(oob_score=True)\n"
+            "student = BaggingClassifier(SGDClassifier(early_stopping=True), 5)\n"
             "DistillationClassifier(teacher, student).fit(X, y)",
-            "A warning: weighted copies of a row would be on both sides of the student's own "
-            "split, so each row gets one label, drawn from its soft target. Usually the split "
-            "is not needed here.",
+            "A warning: weighted copies of a row would be on both sides of a split deep inside "
+            "the student, so each row gets one label, drawn from its soft target.",
         ),
         (
             "DistillationClassifier(teacher, KNeighborsClassifier(), alpha=0).fit(\n"

@@ -97,7 +97,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         teacher_output : array-like of shape (n_samples, n_classes), default=None
             Probabilities from a teacher that is not here, with ``teacher=None``.
             Columns in the order of the sorted classes, or a data frame whose
-            columns are named by the classes.
+            columns are named by the classes. If X and it have an index of the same labels, these
+            say which row is which.
         **fit_params : dict
             For the student's ``fit``, and ``groups`` for a splitter that is ``cv``. With metadata
             routing enabled: for whoever requested them among teacher, student and ``cv``.
@@ -166,6 +167,11 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             )
         if X is None:
             raise ValueError(f"{name_of(self)} requires X to be passed. Got None instead.")
+        if isinstance(X, dict):
+            raise TypeError(
+                "X is a dict. Pass an array or a data frame, and make the dict of it in a "
+                "transformer of the student and in TorchTeacher(module, preprocess=...)."
+            )
         check_consistent_length(X, y)
         if X_unlabeled is not None:
             check_same_columns(X, X_unlabeled, "X_unlabeled")

@@ -69,8 +69,11 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         :class:`GradientTraining`. "auto" takes the first that can teach the student.
     cv : int, splitter, iterable of splits, "in-sample" or None, default=None
         How an unfitted teacher labels its own training rows. None is a 5-fold and an int a k-fold
-        stratified split, shuffled with ``random_state``. "in-sample" lets the teacher label the
-        rows that it was fitted on. Unused if the teacher is fitted.
+        stratified split, shuffled with ``random_state``. A splitter by groups takes
+        ``fit(..., groups=groups)``. Of splits that go forward in time
+        (:class:`~sklearn.model_selection.TimeSeriesSplit`), rows that no split holds out are
+        learned from y alone. "in-sample" lets the teacher label the rows that it was fitted on.
+        Unused if the teacher is fitted.
     probability_floor : float in (0, 1), default=2e-4
         Divided by the number of classes, the smallest probability that a teacher which counts
         votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm

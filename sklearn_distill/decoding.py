@@ -296,9 +296,12 @@ class NetworkDecoder(LogitDecoder):
     ----------
     output : str, default="logits"
         What the module returns, one of those in :mod:`sklearn_distill.nn.outputs`.
+    row_shape : tuple of int or None, default=None
+        Shape of a row in training; None for rows in several parts.
     """
 
     output: str = "logits"
+    row_shape: tuple | None = None
 
     def lean(self, student):
         """Return the bare module in place of the skorch net, which keeps its optimiser."""
@@ -314,11 +317,26 @@ class NetworkDecoder(LogitDecoder):
 
         net, X = reach_last_step(student, X)
         module = getattr(net, "module_", net).eval()
-        with torch.no_grad():
-            parts = [
-                to_logits(part, self.output).double().cpu()
-                for part in predict_in_slices(module, inputs_for(module, X), NETWORK_BATCH)
-            ]
+        rows = inputs_for(module, X)
+        got = None if self.row_shape is None else tuple(rows.shape[1:])
+        if got == () != self.row_shape:
+            raise ValueError(
+                f"Expected 2D array, got 1D array instead: rows have the shape {self.row_shape}. "
+                "Reshape your data, of a single row, with X.reshape(1, -1)."
+            )
+        try:
+            with torch.no_grad():
+                parts = [
+                    to_logits(part, self.output).double().cpu()
+                    for part in predict_in_slices(module, rows, NETWORK_BATCH)
+                ]
+        except RuntimeError as error:
+            if got == self.row_shape:
+                raise
+            raise ValueError(
+                f"The student {name_of(module)} was trained on rows of shape {self.row_shape}, "
+                f"and cannot take rows of shape {got}. Pass the columns of fit."
+            ) from error
         return _answered(torch.cat(parts).numpy(), name_of(module))
 
 

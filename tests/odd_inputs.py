@@ -79,6 +79,7 @@ from xgboost import XGBClassifier
 
 from sklearn_distill import DistillationClassifier, GradientTraining
 
+SCRATCH = tempfile.TemporaryDirectory(prefix="odd_inputs_")  # gone when Python ends
 VERDICTS = ("right", "refused", "unclear", "silent", "damaged")
 PACKAGE = str(Path(sys.modules[DistillationClassifier.__module__].__file__).parent)
 
@@ -169,7 +170,7 @@ def with_hole(X, value=np.nan, every=7):
 def in_memmap(X):
     if X.size == 0:
         return X  # there are no empty maps
-    path = Path(tempfile.mkdtemp(prefix="odd_inputs_")) / "X"
+    path = Path(tempfile.mkdtemp(dir=SCRATCH.name)) / "X"
     X.tofile(path)
     return np.memmap(path, X.dtype, "r", shape=X.shape)
 
@@ -408,6 +409,10 @@ def whole(codes, rng):
     return rng.integers(1, 4, len(codes)).astype(float)
 
 
+# A forest draws its bootstrap otherwise as soon as there are weights.
+NO_FOREST = {"teacher": ["says ndarray, fitted", "nb, unfitted", "logistic, unfitted"]}
+NO_FOREST |= {"student": ["tree", "logistic", "nb", "ridge", "hist"]}
+
 WEIGHTS = options({"none": (None, {"common": True})}) | options(
     {
         "floats": (Weights(random_weights), {"common": True}),
@@ -433,7 +438,7 @@ WEIGHTS = options({"none": (None, {"common": True})}) | options(
         ),
         "polars": (Weights(random_weights, pl.Series), {"same": "floats"}),
         "read-only": (Weights(random_weights, read_only), {"same": "floats"}),
-        "ones": (Weights(ones), {"same": "none"}),
+        "ones": (Weights(ones), {"same": "none", "pins": NO_FOREST}),
         "zero": (Weights(ones, lambda w: w * 0), WRONG),
         "negative": (Weights(random_weights, spoil(-1.0, float)), WRONG),
         "NaN": (Weights(random_weights, spoil(np.nan, float)), WRONG),
@@ -533,7 +538,7 @@ def one_hot(P):
     return np.eye(P.shape[1])[P.argmax(axis=1)]
 
 
-ROUGH = {"tol": 6e-2, "pins": {"student": ["logistic"]}}
+ROUGH = {"tol": 6e-2, "pins": {"student": ["logistic"], "rows": ["usual"]}}
 
 #: What predict_proba, or teacher_output, may look like.
 OUTPUTS = options(
@@ -600,7 +605,9 @@ OUTPUTS |= options(
         "None": of_p(lambda P: None),
         "scalar": of_p(lambda P: 0.5),
         "sets": of_p(lambda P: [set(p) for p in P]),
-        "frame, one class twice": of_p(lambda P: pd.DataFrame(P, columns=[0] * P.shape[1])),
+        "frame, one class twice": of_p(
+            lambda P: pd.DataFrame(P, columns=[0] * P.shape[1]), pins={"y": ["int", "list"]}
+        ),
     },
     wrong=True,
 )
@@ -828,7 +835,12 @@ TEACHERS = {
 }
 TEACHERS |= spoken(OUTPUTS, Speaker, "ndarray") | spoken(DEEDS, Deviant, "")
 TEACHERS |= {
-    "module": Option(of_module, same="says ndarray, fitted", tol=1e-4, pins=POSITIONS),
+    "module": Option(
+        of_module,
+        same="says ndarray, fitted",
+        tol=1e-3,
+        pins=POSITIONS | {"student": ["logistic", "nb", "ridge", "module"]},
+    ),
     "net, fitted": Option(of_net, pins=POSITIONS | {"X": ["float32"]}),
     "regressor": Option(Teacher(LinearRegression(), "fitted"), wrong=True, pins=POSITIONS),
     "a class": Option(lambda made: (GaussianNB, {}), wrong=True),
@@ -893,7 +905,10 @@ STUDENTS = options(
             ),
             NETS | {"pins": BINARY},
         ),
-        "none": (lambda n_classes: None, NETS),
+        "none": (
+            lambda n_classes: None,
+            NETS | {"traits": "net weak ties"},
+        ),  # sparse: scaled only
         "transformer": always(StandardScaler(), wrong=True),
         "a class": ((lambda n_classes: GaussianNB), WRONG),
         "bad setting": always(DecisionTreeClassifier(max_depth=-3), wrong=True),
@@ -924,6 +939,7 @@ ROWS = options(
     }
 )
 FRAMES = {"X": ["pandas"]}
+PLAIN_X = {"X": ["ndarray", "pandas", "csr_matrix"]}
 UNLABELED = options(
     {
         "none": (lambda made: None, {"common": True}),
@@ -934,7 +950,7 @@ UNLABELED = options(
         "another container": lambda made: made.raw.X_more.tolist(),
         "ndarray": lambda made: made.raw.X_more,
         "float32": lambda made: made.raw.X_more.astype("float32"),
-        "NaN": lambda made: made.form(with_hole(made.raw.X_more)),
+        "NaN": (lambda made: made.form(with_hole(made.raw.X_more)), {"pins": PLAIN_X}),
         "wider": (lambda made: np.c_[made.raw.X_more, made.raw.X_more], WRONG),
         "columns in another order": (
             lambda made: made.form(made.raw.X_more)[list("dcba")],
@@ -943,7 +959,6 @@ UNLABELED = options(
         "text": (lambda made: "all of them", WRONG),
     }
 )
-PLAIN_X = {"X": ["ndarray", "pandas", "csr_matrix"]}
 ASKED = options(
     {
         "usual": (lambda made: made.form(made.raw.X_new), {"common": True}),
@@ -1212,7 +1227,7 @@ class Made:
             temperature=case.value("temperature"),
             cv=case.value("cv")(self),
             n_jobs=case.value("jobs"),
-            memory=tempfile.mkdtemp(prefix="odd_inputs_") if case["jobs"] == "memory" else None,
+            memory=tempfile.mkdtemp(dir=SCRATCH.name) if case["jobs"] == "memory" else None,
             strategy=GradientTraining(max_epochs=3) if network else "auto",
             random_state=0,
         )
@@ -1245,6 +1260,8 @@ def fingerprint(thing):
         table = pd.DataFrame(thing)
         content = (table.columns, table.index, table.dtypes, table.to_numpy(object))
         return repr([part.tolist() for part in content])
+    if sparse.issparse(thing):  # neither are its flags
+        return joblib.hash((thing.format, thing.dtype, thing.toarray()))
     modules = [thing] if isinstance(thing, nn.Module) else []
     if hasattr(thing, "module_"):
         modules = [thing.module_]
@@ -1428,10 +1445,11 @@ def bare_errors(made):
                     attempt(X)
                 except Exception as error:
                     yield error
-    try:
-        fit_bare(made.student, made, made.X).predict(made.X_new)
-    except Exception as error:
-        yield error
+    for y in (made.y, made.raw.codes):  # boosters and regressors want numbers
+        try:
+            clone(made.student).fit(made.X, y).predict(made.X_new)
+        except Exception as error:
+            yield error
 
 
 def fit_bare(model, made, X):

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
-    GradientBoostingClassifier,
+    BaggingClassifier,
     RandomForestClassifier,
 )
 from sklearn.exceptions import NotFittedError
@@ -22,6 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import (
     LinearRegression,
     Ridge,
+    SGDClassifier,
 )
 from sklearn.model_selection import (
     GridSearchCV,
@@ -378,12 +379,12 @@ def test_a_student_that_nothing_can_teach_gets_the_reason(student, match, in_pip
 
 
 @pytest.mark.parametrize("strategy", ["weighted-labels", SampledLabels(2)], ids=str)
-def test_copies_for_a_student_that_splits_the_rows_itself_are_refused(strategy):
-    student = GradientBoostingClassifier(n_iter_no_change=2)
+def test_copies_for_a_student_that_splits_the_rows_deep_inside_are_refused(strategy):
+    student = BaggingClassifier(SGDClassifier(early_stopping=True))
     name = getattr(strategy, "name", strategy)
     match = (
-        f"GradientBoostingClassifier cannot be taught by '{name}', which would put copies of one "
-        r"row on both sides of the student's own split \(n_iter_no_change=2\).*Use "
+        f"BaggingClassifier cannot be taught by '{name}', which would put copies of one row on "
+        r"both sides of the student's own split \(estimator__early_stopping=True\).*Use "
     )
     assert_refuses(TypeError, match, params={"student": student, "strategy": strategy})
 
@@ -677,6 +678,14 @@ def test_transformers_of_the_student_keep_the_number_of_rows():
     student = make_pipeline(FunctionTransformer(lambda rows: rows[:4]), TREE)
     with pytest.raises(ValueError, match=f"transformers of the student made 4 rows of {N}. They"):
         DistillationClassifier(TEACHER, student).fit(X, y)
+
+
+def test_rows_in_a_dict_are_refused_in_words():
+    assert_refuses(TypeError, "X is a dict. Pass an array.*preprocess=", X={"a": X, "b": X})
+
+
+def test_no_rows_are_one_class_too_few():
+    assert_refuses(ValueError, "Found array with 0 sample|at least two classes", X=X[:0], y=y[:0])
 
 
 @pytest.mark.parametrize("alpha", [0, 0.5])

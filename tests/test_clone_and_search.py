@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
@@ -14,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import get_tags
 
 from sklearn_distill import DistillationClassifier, SampledLabels
 
@@ -54,6 +56,10 @@ def lines(diary, word):
 @pytest.fixture
 def diary(tmp_path):
     return tmp_path / "diary.txt"
+
+
+def fitted_line():
+    return LogisticRegression(max_iter=1000, fit_intercept=False).fit(X, y)
 
 
 @pytest.fixture
@@ -179,6 +185,38 @@ def test_memory_asks_a_fitted_teacher_once_per_fold(diary, tmp_path):
     assert len(lines(diary, "predict")) == 5 + 1
     assert len(lines(diary, "fit")) == 1
     assert search.best_estimator_.teacher_ is teacher
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_memory_asks_a_torch_teacher_once_per_fold_whatever_the_jobs(tmp_path, n_jobs):
+    """Every copy of a module in a worker is another object with the same content."""
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Linear(4, 3).requires_grad_(False)
+    for part, values in zip(module.parameters(), (fitted_line().coef_, 0), strict=True):
+        part.copy_(torch.as_tensor(values))
+    model = DistillationClassifier(module, TREE, memory=str(tmp_path))
+    GridSearchCV(model, {"temperature": [1, 2, 4]}, cv=3, n_jobs=n_jobs, refit=False).fit(X, y)
+    assert len(list(tmp_path.rglob("output.pkl"))) == 3
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+def test_without_a_student_the_tags_say_what_the_default_network_takes(alpha):
+    """Sparse rows, gaps and categories, as far as the teacher, if it is asked, takes them."""
+    for teacher in (HistGradientBoostingClassifier(), GaussianNB()):
+        tags = get_tags(DistillationClassifier(teacher, alpha=alpha)).input_tags
+        for name in ("sparse", "allow_nan", "categorical"):
+            asked = alpha == 0 or getattr(get_tags(teacher).input_tags, name)
+            assert getattr(tags, name) == asked
+
+
+def test_what_is_predicted_with_gaps_is_up_to_the_student(fitted):
+    """The teacher, which refuses them, is not there when predicting."""
+    gaps = np.where(np.arange(4) == 1, np.nan, X[:5])
+    tree = DistillationClassifier(fitted, TREE).fit(X, y)
+    assert np.isfinite(tree.predict_proba(gaps)).all()
+    line = DistillationClassifier(fitted, LogisticRegression(max_iter=1000)).fit(X, y)
+    with pytest.raises(ValueError, match="contains NaN"):
+        line.predict(gaps)
 
 
 def test_memory_gives_the_same_result(fitted, tmp_path):

@@ -236,8 +236,6 @@ def booster_class():
     return pytest.importorskip("lightgbm").Booster
 
 
-THE_END = "the very end"
-
 #: Where fit is interrupted: what is fitted, whose function it is, and at which call.
 INTERRUPTIONS = {
     "the fit of the teacher on all rows": (out_of_fold, CentroidClassifier, "fit", 0),
@@ -258,13 +256,8 @@ INTERRUPTIONS = {
     "a hint": (hinted, HintLosses, "loss", 2),
     "a step of the projections of hints": (hinted, HintLosses, "step", 1),
     "a round of a booster": (boosted, booster_class, "update", 2),
-    THE_END: (in_chunks, DistillationClassifier, "_remember", 0),
+    "the very end": (in_chunks, DistillationClassifier, "_fitted", 0),
 }
-
-IN_TRAINING = [
-    place for place, (make, *_) in INTERRUPTIONS.items() if make in (network, hinted, of_users_net)
-]
-IN_TRAINING.remove("a batch of a module that teaches")
 
 
 def interrupt(monkeypatch, owner, name, at, error):
@@ -302,19 +295,9 @@ def module_in(part):
     return module if isinstance(module, nn.Module) else None
 
 
-HALF_NEW = pytest.mark.xfail(reason="some attributes are set before the others are known")
-SWALLOWED = pytest.mark.xfail(reason="skorch takes Ctrl-C for the end of the training")
-
-
-@pytest.mark.parametrize(
-    ("place", "error"),
-    [
-        *((place, SystemExit) for place in INTERRUPTIONS if place != THE_END),
-        *((p, KeyboardInterrupt) for p in INTERRUPTIONS if p not in (*IN_TRAINING, THE_END)),
-        pytest.param(THE_END, KeyboardInterrupt, marks=HALF_NEW),
-        *(pytest.param(p, KeyboardInterrupt, marks=SWALLOWED) for p in IN_TRAINING),
-    ],
-)
+# skorch has a use of its own for KeyboardInterrupt: a callback ends the training by it.
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("place", INTERRUPTIONS)
 @pytest.mark.parametrize("fitted", [False, True])
 def test_an_interruption_leaves_no_trace(monkeypatch, place, error, fitted):
     make, owner, name, at = INTERRUPTIONS[place]

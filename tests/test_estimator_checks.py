@@ -163,16 +163,16 @@ BATCHES_COUNT_ROWS = dict.fromkeys(
     WEIGHTS, "batches have so many rows, whatever these weigh: the steps are others"
 )
 BATCHES_COUNT_ROWS_ON_DENSE = dict.fromkeys([WEIGHTS_ON_DENSE], "as above")
-NETWORKS_TAKE_SPARSE = {
-    "check_estimator_sparse_tag": "networks take sparse rows, and have no tag that says so"
+MODULES_TAKE_SPARSE = {
+    "check_estimator_sparse_tag": "a module that teaches takes sparse rows, and no tag says so"
 }
 NETWORK = {
-    **BATCHES_COUNT_ROWS_ON_DENSE,
-    **NETWORKS_TAKE_SPARSE,
+    **BATCHES_COUNT_ROWS,
     "check_n_features_in_after_fitting": "networks do not count columns",
     "check_n_features_in": "networks do not count columns",
-    "check_classifiers_train": "torch says in its own words that a row has too few columns",
-    "check_fit2d_predict1d": "to torch a vector is one row",
+}
+SKORCH_NET = {
+    "check_classifiers_train": "torch says in its own words that a row has too few columns"
 }
 NETWORK_ALONE = {
     **NETWORK,
@@ -181,9 +181,6 @@ NETWORK_ALONE = {
 }
 
 READY = ReadyTeacher()
-READY_NET = skorch.NeuralNetClassifier(
-    ReadyModule, criterion=nn.CrossEntropyLoss, classes=LABELS
-).initialize()
 DESCENT = SGDClassifier(loss="log_loss", random_state=0)
 CALIBRATED = CalibratedClassifierCV(GaussianNB(), cv=2)
 BOOSTED_REGRESSOR = HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=3)
@@ -287,7 +284,7 @@ INSTANCES = {
     "logistic from a module": (
         distilled(TorchTeacher(ReadyModule(), classes=LABELS), LOGISTIC),
         {
-            **NETWORKS_TAKE_SPARSE,
+            **MODULES_TAKE_SPARSE,
             "check_estimators_overwrite_params": "joblib hashes a copy of a module otherwise",
             "check_dtype_object": "what is no number is refused in words of our own",
         },
@@ -359,17 +356,16 @@ INSTANCES = {
     ),
     "net from logistic, out-of-fold": (
         distilled(LOGISTIC, NET, cv=2, strategy="gradient"),
-        NETWORK,
+        NETWORK | SKORCH_NET,
     ),
-    "net, hard labels": (distilled(None, NET, alpha=0), NETWORK_ALONE),
+    "net, hard labels": (distilled(None, NET, alpha=0), NETWORK_ALONE | SKORCH_NET),
     "binary net from logistic": (
         distilled(LOGISTIC, BINARY_NET, cv="in-sample"),
-        NETWORK
-        | {"check_classifier_not_supporting_multiclass": "the number of outputs is named instead"},
-    ),
-    "logistic from net": (
-        distilled(READY_NET, LOGISTIC),
-        {},
+        {
+            **NETWORK,
+            **SKORCH_NET,
+            "check_classifier_not_supporting_multiclass": "the number of outputs is named instead",
+        },
     ),
 }
 

@@ -406,7 +406,7 @@ FOREST = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
         (mlp(), mlp(), LayerHint("9", "1"), "The teacher Sequential has no layer '9'"),
         (mlp(), mlp(), LayerHint("1", "one"), "The student Sequential has no layer 'one'"),
         (mlp(), mlp(), AttentionHint("1", "1"), "returns no attention probabilities"),
-        (mlp(), LogisticRegression(), LayerHint("1", "1"), "gradient needs a torch module"),
+        (mlp(), LogisticRegression(), LayerHint("1", "1"), "needs a torch module or a skorch net"),
         (
             FOREST,
             mlp(),

@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -1283,3 +1284,44 @@ def test_logits_of_ten_thousand_are_finite(loss):
     proba = model.fit(X, y).predict_proba(X)
     assert np.isfinite(proba).all()
     assert all(torch.isfinite(p).all() for p in model.student_.module_.parameters())
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["module", "net"])
+def test_rows_of_another_shape_are_refused_in_words(wrap):
+    rows, labels = np.random.RandomState(0).standard_normal((60, 4)), np.arange(60) % 3
+    student = nn.Linear(4, 3)
+    if wrap:
+        student = skorch.NeuralNetClassifier(
+            student, criterion=nn.CrossEntropyLoss, max_epochs=1, verbose=0, train_split=None
+        )
+    strategy = GradientTraining() if wrap else GradientTraining(max_epochs=1)
+    model = DistillationClassifier(GaussianNB(), student, strategy=strategy).fit(rows, labels)
+    with pytest.raises(ValueError, match=r"got 1D array .*\(4,\). Reshape your data"):
+        model.predict(rows[0])
+    with pytest.raises(ValueError, match=r"rows of shape \(4,\), and cannot .*\(3,\). Pass"):
+        model.predict(rows[:, :3])
+    assert model.predict(rows[:1]).shape == (1,)
+
+
+def test_a_regressor_net_can_be_interrupted(monkeypatch):
+    net = skorch.NeuralNetRegressor(nn.Linear(4, 3), max_epochs=3, verbose=0, train_split=None)
+    model = DistillationClassifier(GaussianNB(), net)
+    rows, labels = np.random.RandomState(0).standard_normal((60, 4)), np.arange(60) % 3
+
+    def pressed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.SGD, "step", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(rows.astype(np.float32), labels)
+    assert not hasattr(model, "student_")
+
+
+def test_a_module_that_works_in_place_does_not_change_the_rows():
+    rows = np.random.RandomState(0).standard_normal((60, 4)).astype(np.float32)
+    before, labels = rows.copy(), np.arange(60) % 3
+    module = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3))
+    model = DistillationClassifier(GaussianNB(), module, strategy=GradientTraining(max_epochs=1))
+    model.fit(rows, labels).predict_proba(rows)
+    TorchTeacher(module).predict_proba(rows)
+    np.testing.assert_array_equal(rows, before)

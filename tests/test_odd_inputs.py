@@ -199,7 +199,7 @@ BROKEN = [
     (DependsOnTheChunk, "student=ridge", "silent", "copies|predict is not"),
     (NoWeights, "relation=repeats, student=ridge, weight=whole", "silent", "relation"),
     (SpoilsX, "student=tree", "damaged", "X"),
-    (LeavesEval, "teacher=module", "damaged", "teacher"),
+    (LeavesEval, "teacher=module, student=ridge", "damaged", "teacher"),
     (RefitsTheTeacher, "student=tree", "damaged", "teacher"),
     (DrawsGlobally, "student=tree", "damaged", "torch's generator"),
     (ChangesItself, "student=tree", "damaged", "parameters"),

@@ -576,7 +576,7 @@ REFUSED = {
         r"columns named \['0', '1', 'p2'\]|not know the classes \[2\]",
     ),
     "same name": (
-        lambda p: pd.DataFrame(np.c_[p, p], columns=[0, 1, 2, 0, 1, 2]),
+        lambda p: pd.DataFrame(np.c_[p, 0 * p], columns=[0, 1, 2, 0, 1, 2]),
         "a class more than once",
     ),
 }

@@ -344,7 +344,7 @@ def test_a_pipeline_can_transform_unlabeled_rows_too(routing_on):
 GROUPS = np.arange(N) % 5
 
 
-def test_groups_reach_the_splitter(routing_on):
+def test_groups_reach_the_splitter(routing):
     calls = Calls()
     distilled(RecordingClassifier(calls), cv=GroupKFold(5)).fit(X, y, groups=GROUPS)
     held_out = calls.of("predict_proba")
@@ -367,11 +367,6 @@ def test_groups_reach_the_splitters_outside_and_inside(routing_on):
 def test_groups_that_no_splitter_wants_are_refused(routing_on):
     with pytest.raises(TypeError, match=r"unexpected argument.*groups"):
         distilled(CentroidClassifier(), cv=KFold(2)).fit(X, y, groups=GROUPS)
-
-
-def test_groups_without_routing_say_what_is_missing():
-    with pytest.raises((TypeError, ValueError), match="enable_metadata_routing"):
-        distilled(CentroidClassifier(), cv=GroupKFold(2)).fit(X, y, groups=GROUPS)
 
 
 # -- fit parameters of the student ------------------------------------------------

@@ -1,5 +1,6 @@
 """How students are taught: copies of rows, drawn labels, and the choice among strategies."""
 
+import warnings
 from inspect import signature
 
 import numpy as np
@@ -17,14 +18,27 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifierCV, SGDClassifier
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+    RidgeClassifierCV,
+    SGDClassifier,
+)
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill import (
     DistillationClassifier,
@@ -36,11 +50,12 @@ from sklearn_distill.strategies import select_strategy
 from sklearn_distill.strategies._class_weight import take_class_weight
 from sklearn_distill.strategies._copies import FEW_COPIES, NEGLIGIBLE_SHARE
 from sklearn_distill.strategies._copies import expand as expand_with
+from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._row_counts import row_count_settings
 from sklearn_distill.strategies._sampled_labels import one_label_per_row, systematic_counts
 from sklearn_distill.targets import SoftTargets
 from sklearn_distill.utils.pipelines import last_step
-from tests.stubs import Calls, RecordingClassifier
+from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
 
 X, y = load_iris(return_X_y=True)
 
@@ -567,9 +582,9 @@ def test_every_class_is_drawn_once_by_a_row_of_a_class_that_has_more():
 class SplittingClassifier(RecordingClassifier):
     """Says that it splits its rows."""
 
-    def __init__(self, calls=None, cv=3):
+    def __init__(self, calls=None, oob_score=True):
         super().__init__(calls)
-        self.cv = cv
+        self.oob_score = oob_score
 
 
 @pytest.mark.parametrize("n_draws", [None, 1])
@@ -588,43 +603,138 @@ def test_a_student_that_splits_the_rows_itself_sees_every_row_once_with_its_weig
     assert (call["y"][: len(y)] != y).any()
 
 
-SPLITTERS = [
-    (GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 3]}, cv=3), "cv=3"),
-    (RidgeClassifierCV(), "cv=None"),
-    (CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3)), "cv=None"),
-    (MLPClassifier(early_stopping=True, max_iter=300), "early_stopping=True"),
-    (SGDClassifier(early_stopping=True, loss="log_loss"), "early_stopping=True"),
-    (BaggingClassifier(SGDClassifier(early_stopping=True)), "estimator__early_stopping=True"),
-    (GradientBoostingClassifier(n_iter_no_change=3, n_estimators=5), "n_iter_no_change=3"),
-    (RandomForestClassifier(oob_score=True), "oob_score=True"),
-    (StackingClassifier([("tree", DecisionTreeClassifier(max_depth=3))]), "cv=None"),
+def test_a_split_deep_inside_leaves_one_label_per_row():
+    student = BaggingClassifier(SGDClassifier(early_stopping=True, loss="log_loss"))
+    model = DistillationClassifier(GaussianNB().fit(X, y), student, random_state=0)
+    match = r"BaggingClassifier learns from one label per row.*estimator__early_stopping=True\)"
+    with pytest.warns(UserWarning, match=match) as said:
+        model.fit(X, y)
+    assert len(said) == 1
+    assert len(str(said[0].message)) < 300
+    assert model.decoder_.power == 1  # nothing was tempered
+
+
+# -- students that split the rows themselves ----------------------------------------------------
+
+
+class RowSplits(CentroidClassifier):
+    """Writes down by which of the rows given to its ``cv`` it would train and judge."""
+
+    def __init__(self, cv=None):
+        self.cv = cv
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X, y, sample_weight, list(self.cv)
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    "cv", [3, None, StratifiedKFold(4, shuffle=True, random_state=0)], ids=str
+)
+@pytest.mark.parametrize("n_unlabeled", [0, 7])
+def test_a_cv_of_the_students_own_splits_whole_rows(cv, n_unlabeled):
+    data = X + 1e-3 * np.arange(len(X))[:, None]  # every row is unlike all others
+    model = DistillationClassifier(GaussianNB(var_smoothing=0.5).fit(data, y), RowSplits(cv))
+    model.fit(data, y, X_unlabeled=data[:n_unlabeled] + 9 if n_unlabeled else None)
+    copies, _, weight, splits = model.student_.seen_
+    assert len(copies) > len(X)
+    assert weight.sum() == pytest.approx(len(X) + n_unlabeled)
+    of_row = dict(zip(map(tuple, data), range(len(X)), strict=True))
+    expected = list(check_cv(cv, y, classifier=True).split(data, y))
+    assert len(splits) == len(expected)
+    held_out = np.concatenate([test for _, test in splits])
+    assert sorted(held_out) == list(range(len(copies)))
+    for (train, test), (rows_of_train, rows_of_test) in zip(splits, expected, strict=True):
+        train_rows, test_rows = ({of_row.get(tuple(r)) for r in copies[p]} for p in (train, test))
+        assert train_rows - {None} == set(rows_of_train)
+        assert test_rows - {None} == set(rows_of_test)
+        assert not set(map(tuple, copies[train])) & set(map(tuple, copies[test]))
+    assert model.student_.cv is cv or model.student_.cv == cv or str(model.student_.cv) == str(cv)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1])
+def test_a_search_inside_judges_each_labelled_row_once(alpha):
+    judged = []
+
+    def score(estimator, X, y):
+        judged.append((X, y))
+        return estimator.score(X, y)
+
+    search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [2]}, cv=3, scoring=score)
+    teacher = GaussianNB(var_smoothing=0.5).fit(X, y)
+    data = X + 1e-3 * np.arange(len(X))[:, None]
+    model = DistillationClassifier(teacher, search, alpha=alpha)
+    model.fit(data, y, X_unlabeled=data[:6] + 9)
+    rows, labels = (np.concatenate(part) for part in zip(*judged, strict=True))
+    assert len(rows) == len(X)
+    expected = dict(zip(map(tuple, data), y if alpha < 1 else teacher.predict(data), strict=True))
+    agrees = [expected[tuple(row)] == label for row, label in zip(rows, labels, strict=True)]
+    assert np.mean(agrees) == 1
+
+
+STOPPERS = [
+    (GradientBoostingClassifier(n_iter_no_change=2, random_state=0), "n_estimators"),
+    (SGDClassifier(early_stopping=True, loss="log_loss", random_state=0), "max_iter"),
+    (MLPClassifier(early_stopping=True, random_state=0, max_iter=60), "max_iter"),
 ]
 
 
-@pytest.mark.parametrize(("student", "setting"), SPLITTERS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(("student", "rounds"), STOPPERS, ids=lambda v: type(v).__name__)
 @pytest.mark.parametrize("in_pipeline", [False, True])
-def test_students_that_split_the_rows_themselves_learn_one_label_per_row(
-    student, setting, in_pipeline
+def test_a_student_that_stops_early_takes_as_many_rounds_as_on_the_labels(
+    student, rounds, in_pipeline
 ):
-    student = make_pipeline(StandardScaler(), student) if in_pipeline else student
-    name = type(last_step(student)).__name__
-    model = DistillationClassifier(GaussianNB().fit(X, y), student, random_state=0)
-    with pytest.warns(UserWarning, match=f"{name} learns from one label per row") as said:
-        model.fit(X, y)
-    assert len(said) == 1
-    assert f"({setting})" in str(said[0].message)
-    assert len(str(said[0].message)) < 300
+    if not has_fit_parameter(student, "sample_weight"):
+        pytest.skip("takes weights from scikit-learn 1.7 on")
+    bare = make_pipeline(StandardScaler(), student) if in_pipeline else student
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        alone = last_step(clone(bare).fit(X, y))
+    model = DistillationClassifier(GaussianNB().fit(X, y), bare).fit(X, y)
+    taught = last_step(model.student_)
+    found = alone.n_estimators_ if rounds == "n_estimators" else alone.n_iter_
+    assert getattr(taught, rounds) == found
+    assert getattr(taught, "n_estimators_" if rounds == "n_estimators" else "n_iter_") == found
+    assert own_split(taught) is None
     assert model.score(X, y) > 0.6
+
+
+def test_scores_out_of_bag_are_left_out_with_a_warning():
+    student = RandomForestClassifier(10, oob_score=True, random_state=0)
+    model = DistillationClassifier(GaussianNB().fit(X, y), student)
+    with pytest.warns(UserWarning, match="RandomForestClassifier is fitted without oob_score"):
+        model.fit(X, y)
+    plain = clone(model).set_params(student__oob_score=False).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3)),
+        StackingClassifier([("tree", DecisionTreeClassifier(max_depth=3))]),
+        RidgeClassifierCV(),
+        LogisticRegressionCV(max_iter=5000, l1_ratios=(0,), use_legacy_attributes=False, cv=3),
+        GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 3]}, cv=3),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_students_with_a_cv_of_their_own_learn_in_silence(student, in_pipeline):
+    bare = make_pipeline(StandardScaler(), student) if in_pipeline else student
+    model = DistillationClassifier(GaussianNB(), bare).fit(X, y, X_unlabeled=X[:9] + 0.1)
+    assert type(model.strategy_) is WeightedLabels
+    assert model.score(X, y) > 0.75
+    assert last_step(model.student_).cv == student.cv
 
 
 def test_weights_of_classes_inside_a_search_reach_its_estimator():
     search = GridSearchCV(LogisticRegression(class_weight={0: 1, 1: 3}), {"C": [1e6]}, cv=2)
-    model = DistillationClassifier(None, search, alpha=1, strategy="sampled-labels")
-    P = np.tile([0.8, 0.2], (2000, 1))
-    data, labels = np.zeros((2000, 1)), np.arange(2000) % 2
+    model = DistillationClassifier(None, search, alpha=1, temperature=8)
+    P = np.tile([0.8, 0.2], (200, 1))
+    data, labels = np.zeros((200, 1)), np.arange(200) % 2
     model.fit(data, labels, teacher_output=P)
-    # Odds of 1:4 times 3; the draws have the share of each class to one row in a thousand.
-    assert model.predict_proba(data[:1])[0, 1] == pytest.approx(3 / 7, abs=3e-3)
+    assert model.predict_proba(data[:1])[0, 1] == pytest.approx(3 / 7, abs=1e-4)  # odds 1:4 x 3
 
 
 # -- regression -----------------------------------------------------------------------------------

@@ -94,12 +94,15 @@ def _as_array(X, dtype):
 
 
 def slice_tensors(X, rows):
-    """Take rows (an index tensor or a slice) of a tensor, or of each of a dict or tuple."""
+    """Copy rows (an index tensor or a slice) of a tensor, or of each of a dict or tuple.
+
+    The tensor may be the user's own array, and a module may begin with an operation in place.
+    """
     if isinstance(X, dict):
-        return {key: value[rows] for key, value in X.items()}
+        return {key: slice_tensors(value, rows) for key, value in X.items()}
     if isinstance(X, tuple):
-        return tuple(value[rows] for value in X)
-    return X[rows]
+        return tuple(slice_tensors(value, rows) for value in X)
+    return X[rows].clone() if isinstance(rows, slice) else X[rows]
 
 
 def count_tensors(X):

@@ -42,7 +42,27 @@ _REPLACED = ("get_dataset", "get_split_datasets", "get_iterator", "get_loss", "t
 _RANDOM = RLock()
 
 
-class InMemoryMixin:
+class _Interrupted(BaseException):
+    """A KeyboardInterrupt on its way through skorch, which would take it for an early end."""
+
+
+class Interruptible:
+    """Training that Ctrl-C breaks off, as it does every other ``fit``.
+
+    skorch keeps what has been learned until then, so that a search would go on with half a model.
+    """
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train; let nobody catch an interruption."""
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except KeyboardInterrupt as error:
+            if _is_callbacks_own(error):
+                raise
+            raise _Interrupted from error
+
+
+class InMemoryMixin(Interruptible):
     """Training and validation on slices of tensors."""
 
     def get_split_datasets(self, X, y=None, **fit_params):
@@ -127,6 +147,14 @@ class InMemoryMixin:
         return step
 
 
+def _is_callbacks_own(error):
+    """Tell whether a callback raised this interruption, as EarlyStopping does to end training."""
+    traceback = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return isinstance(traceback.tb_frame.f_locals.get("self"), Callback)
+
+
 def train_in_memory(net, X, objective, fit_params=None):
     """Train a skorch net on an objective, in place, and return it.
 
@@ -141,19 +169,31 @@ def train_in_memory(net, X, objective, fit_params=None):
     fit_params : dict, default=None
         For the module's ``forward`` and the net's ``train_split``.
     """
-    own_class = type(net)
-    # The steps of the user's net stay overridable, so that the net must stay what it is: for the
-    # time of the training its class gets ours in front. The objective is set without skorch's
-    # bookkeeping, which would take it for a parameter or a module.
-    net.__class__ = type(own_class.__name__, (InMemoryMixin, own_class), {})
+    # The objective is set without skorch's bookkeeping, which would take it for a parameter or a
+    # module.
     vars(net)["objective_"] = objective
     try:
-        with same_threads():  # the objective may take fewer
+        with behaving(net, InMemoryMixin), same_threads():  # the objective may take fewer
             net.fit(X, objective.labels, **(fit_params or {}))
     finally:
         del vars(net)["objective_"]
-        net.__class__ = own_class
     return net
+
+
+@contextmanager
+def behaving(net, mixin):
+    """Put a class in front of a net's own for the time of its training.
+
+    The steps of the user's net stay overridable, so that the net must stay what it is.
+    """
+    own_class = type(net)
+    net.__class__ = type(own_class.__name__, (mixin, own_class), {})
+    try:
+        yield
+    except _Interrupted as interrupted:
+        raise interrupted.__cause__ from None
+    finally:
+        net.__class__ = own_class
 
 
 def _split(train_split, rows, labels, fit_params):

@@ -7,7 +7,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn_distill.strategies._checks import check_before_teaching
 from sklearn_distill.strategies._gradient import GradientTraining
 from sklearn_distill.strategies._hard_labels import HardLabels
-from sklearn_distill.strategies._row_counts import own_split
+from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
 from sklearn_distill.strategies._soft_boosting import SoftBoosting
 from sklearn_distill.strategies._strategy import Strategy, teach
@@ -96,7 +96,8 @@ def warn_of_last_resort(strategy, student):
         what, why = "labels", "it takes no sample_weight in fit"
         cure = "use a student that does"
     else:
-        what, why = "one label per row", f"it splits the rows itself ({setting})"
+        what = "one label per row"
+        why = "it splits the rows itself ({}={!r})".format(*setting)
         cure = "do without that, or do it around the model"
     warnings.warn(
         f"{name_of(bare)} learns from {what}, drawn at random from the soft targets, since {why}. "

@@ -203,7 +203,8 @@ class GradientTraining(Strategy):
             nets.train_in_memory(student, rows, objective, transfer_set.fit_params)
         if bare:
             nets.forget_training(student)
-        decoder = NetworkDecoder(targets.classes, output=objective.output)
+        shape = tuple(rows.shape[1:]) if hasattr(rows, "shape") else None
+        decoder = NetworkDecoder(targets.classes, output=objective.output, row_shape=shape)
         if objective.doubtful:
             _warn_if_probabilities(decoder, student, rows)
         return student, decoder

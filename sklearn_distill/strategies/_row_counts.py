@@ -10,6 +10,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils.validation import has_fit_parameter
 
+from sklearn_distill.strategies._own_splits import may_have_copies, own_split
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.seeds import own_rng
 
@@ -48,10 +49,11 @@ def scale_row_counts(student, n_copies):
 
 def objection_to_copies(student):
     """Return why a student must not see several copies of a row, or None."""
-    setting = own_split(student)
-    if setting is not None:
+    objection = objection_to_soft_labels(student)
+    if objection is None and own_split(student) and not may_have_copies(student):
+        setting = "{}={!r}".format(*own_split(student))
         return f"would put copies of one row on both sides of the student's own split ({setting})"
-    return objection_to_soft_labels(student)
+    return objection
 
 
 def objection_to_soft_labels(student):
@@ -69,15 +71,6 @@ def objection_to_soft_labels(student):
 def _searched(student):
     grids = getattr(student, "param_grid", None) or getattr(student, "param_distributions", ())
     return {key for grid in ([grids] if isinstance(grids, dict) else grids) for key in grid}
-
-
-def own_split(student):
-    """Return the setting, as text, by which a student splits the rows itself; None without one."""
-    params = student.get_params(deep=True)
-    for key, value in params.items():
-        if _splits_rows(student, params, key, key.rpartition("__")[2], value):
-            return f"{key}={value!r}"
-    return None
 
 
 def held_out_rows(student, targets):
@@ -110,18 +103,3 @@ def held_out_rows(student, targets):
         random_state=own_rng(params["random_state"]),
     )
     return np.sort(held_out)
-
-
-def _splits_rows(student, params, key, setting, value):
-    if setting == "early_stopping":
-        # For HistGradientBoosting itself, which knows 'auto', held_out_rows() sees to it.
-        in_hand = "__" not in key and (value == "auto" or has_fit_parameter(student, "X_val"))
-        return value in (True, "auto") and not in_hand
-    if setting == "n_iter_no_change":
-        gate = key.removesuffix(setting) + "early_stopping"
-        return value is not None and gate not in params
-    if setting == "cv":
-        return value != "prefit"
-    if setting == "probability":
-        return value is True
-    return setting == "oob_score" and bool(value)

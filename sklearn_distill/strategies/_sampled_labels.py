@@ -7,10 +7,10 @@ import numpy as np
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._class_weight import take_class_weight
+from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._row_counts import (
     objection_to_copies,
     objection_to_soft_labels,
-    own_split,
     scale_row_counts,
 )
 from sklearn_distill.strategies._strategy import (
@@ -43,11 +43,11 @@ class SampledLabels(Strategy):
     ``n_neighbors``, are multiplied by ``n_draws``: twenty-five copies of the five
     nearest rows are still the five nearest rows.
 
-    With ``n_draws=1`` no row is copied: each has one label, drawn from its target, and keeps its
-    ``sample_weight``. This is for students that split the rows themselves, to calibrate, to search
-    or to stop early (``SVC(probability=True)``, ``CalibratedClassifierCV``, ``GridSearchCV``,
-    ``early_stopping=True``), and would put copies of one row on both sides. A drawn label
-    is noisier than a weighted one: where the split can be left out, leave it out.
+    With ``n_draws=1`` no row is copied: each has one label, drawn from the blend, and keeps its
+    ``sample_weight``. Nothing is tempered, since of a single label softness makes noise. This is
+    for students that split the rows themselves and would put copies of one row on both sides,
+    such as ``SVC(probability=True)``. Much of what the teacher knows is lost, and the student may
+    be worse than on the real labels: where the split can be left out, leave it out.
 
     Parameters
     ----------
@@ -112,7 +112,9 @@ class SampledLabels(Strategy):
         transfer_set = replace(transfer_set, targets=targets, fit_params=fit_params)
         rng = own_rng(self.random_state)
         if n_draws == 1:
-            labels = one_label_per_row(targets.tempered(), rng)
+            targets = replace(targets, temperature=1.0)
+            transfer_set = replace(transfer_set, targets=targets)
+            labels = one_label_per_row(targets.blended(), rng)
             X, params = transfer_set.take(None)
             params |= weight_argument(student, targets.row_weight)
         else:

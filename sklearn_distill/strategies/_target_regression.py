@@ -114,7 +114,8 @@ class TargetRegression(Strategy):
 
 def _fit_net(net, X, Z, params, random_state):
     """Fit a skorch net that regresses: in single precision, and with global generators seeded."""
-    from sklearn_distill.nn.net import seeded
+    from sklearn_distill.nn.net import Interruptible, behaving, seeded
 
-    with seeded(own_rng(random_state).randint(np.iinfo(np.int32).max)):
+    seed = own_rng(random_state).randint(np.iinfo(np.int32).max)
+    with seeded(seed), behaving(net, Interruptible):
         return net.fit(X, Z.reshape(len(Z), -1).astype(np.float32), **params)

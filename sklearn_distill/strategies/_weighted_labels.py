@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._class_weight import take_class_weight
 from sklearn_distill.strategies._copies import expand
+from sklearn_distill.strategies._own_splits import fit_on_copies, settle_before_copies
 from sklearn_distill.strategies._row_counts import (
     held_out_rows,
     objection_to_copies,
@@ -17,7 +18,6 @@ from sklearn_distill.strategies._row_counts import (
 from sklearn_distill.strategies._strategy import (
     Strategy,
     accepts_weights,
-    fit_bare,
     labels_for,
     learns_positions,
 )
@@ -53,7 +53,11 @@ class WeightedLabels(Strategy):
       tempered, and the fitted student has none;
     - a :class:`~sklearn.ensemble.HistGradientBoostingClassifier` that stops early
       does so on held-out rows, never on copies of rows it trains on;
-    - students that split the rows inside ``fit`` in any other way are refused.
+    - so does any other student that splits the rows itself, as far as it lets us: a ``cv``
+      (``CalibratedClassifierCV``, ``GridSearchCV``, ``StackingClassifier``, ...) is given splits
+      of whole rows; how many rounds to take before stopping early (multilayer perceptrons,
+      stochastic gradient descent, gradient boosting) is found out on the labels alone;
+      ``oob_score`` is left out. What is left is for :class:`SampledLabels`.
 
     Parameters
     ----------
@@ -105,6 +109,7 @@ class WeightedLabels(Strategy):
         targets = take_class_weight(student, transfer_set.targets)
         targets, fit_params = as_booster_takes(student, targets, transfer_set.fit_params)
         transfer_set = replace(transfer_set, targets=targets, fit_params=fit_params)
+        settle_before_copies(student, transfer_set)
         weights = targets.tempered() * targets.row_weight[:, None]
         held_out = np.empty(0, dtype=int)
         if "X_val" not in transfer_set.fit_params:
@@ -118,16 +123,18 @@ class WeightedLabels(Strategy):
         rows, labels, weight = expand(weights[training], equal_copies=equal_copies, **how)
         if equal_copies:
             scale_row_counts(student, np.bincount(rows).max())
-        X_copies, params = transfer_set.take(training[rows])
+        rows = training[rows]
+        X_copies, params = transfer_set.take(rows)
         if len(held_out):
-            rows, val_labels, val_weight = expand(weights[held_out], equal_copies=False, **how)
+            val_rows, val_labels, val_weight = expand(weights[held_out], equal_copies=False, **how)
             params |= {
-                "X_val": take_rows(indexable_rows(transfer_set.X), held_out[rows]),
+                "X_val": take_rows(indexable_rows(transfer_set.X), held_out[val_rows]),
                 "y_val": targets.classes[val_labels],
                 "sample_weight_val": val_weight,
             }
         y = labels_for(student, targets.classes, labels)
-        student = fit_bare(student, X_copies, y, sample_weight=weight, **params)
+        params["sample_weight"] = weight
+        student = fit_on_copies(student, X_copies, y, params, transfer_set, (rows, labels, weight))
         by_position = learns_positions(student)
         decoder = ProbabilityDecoder.of(student, targets.classes, by_position=by_position)
         return student, decoder.with_power(student, transfer_set)

@@ -14,7 +14,6 @@ from sklearn.utils import check_array, indexable
 
 from sklearn_distill.utils._sklearn_private import num_samples
 
-
 #: Fit parameters that hold rows of their own, by which a student stops early.
 EVAL_PARAMS = {"eval_set", "eval_X", "eval_y", "X_val", "y_val", "sample_weight_val"}
 
@@ -120,9 +119,11 @@ def _is_text(X):
 def _in_precision_of(X, other):
     """Cast floats of another width, which would otherwise widen the whole of X."""
     ours, theirs = getattr(X, "dtype", None), getattr(other, "dtype", None)
-    if getattr(ours, "kind", "") == getattr(theirs, "kind", "") == "f" and ours != theirs:
-        return other.astype(ours)
-    return other
+    return other.astype(ours) if _is_of_other_width(ours, theirs) else other
+
+
+def _is_of_other_width(ours, theirs):
+    return getattr(ours, "kind", "") == getattr(theirs, "kind", "") == "f" and ours != theirs
 
 
 def _concat_pandas(X, other):
@@ -139,7 +140,7 @@ def _concat_pandas(X, other):
     narrow = {
         column: X[column].dtype
         for column in X.columns
-        if _in_precision_of(X[column], other[column]) is not other[column]
+        if _is_of_other_width(X[column].dtype, other[column].dtype)
     }
     for column, dtype in recast.items():
         strange = other[column].dropna()[~other[column].dropna().isin(dtype.categories)]
@@ -164,8 +165,9 @@ def _concat_polars(X, other):
         stacked = pl.concat([X, other.cast(narrow)], how="vertical_relaxed")
     except pl.exceptions.SchemaError as error:
         raise _other_types(X.schema, other.schema) from error
-    if any(X.schema[name].is_numeric() != stacked.schema[name].is_numeric() for name in X.columns):
-        raise _other_types(X.schema, other.schema)  # numbers would become text
+    for name, dtype in stacked.schema.items():
+        if not dtype.is_numeric() and any(t.schema[name].is_numeric() for t in (X, other)):
+            raise _other_types(X.schema, other.schema)  # numbers would become text
     return stacked
 
 
