@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 import numpy as np
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch
@@ -167,7 +168,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             )
         if X is None:
             raise ValueError(f"{name_of(self)} requires X to be passed. Got None instead.")
-        if isinstance(X, dict):
+        if isinstance(X, dict) and not sparse.issparse(X):
             raise TypeError(
                 "X is a dict. Pass an array or a data frame, and make the dict of it in a "
                 "transformer of the student and in TorchTeacher(module, preprocess=...)."

@@ -16,7 +16,7 @@ from sklearn_distill.targets import untemper
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.dispatch import booster_of, is_network, name_of
 from sklearn_distill.utils.pipelines import last_step, reach_last_step, with_last_step
-from sklearn_distill.utils.rows import indexable_rows
+from sklearn_distill.utils.rows import indexable_rows, n_rows
 
 #: Rows on which the power is fitted, at most: one number needs no more, and some students (nearest
 #: neighbours, kernels) take as long to predict a row as to learn it.
@@ -201,6 +201,8 @@ class ProbabilityDecoder(Decoder):
     def _proba(self, student, X):
         """Return the student's probabilities in the order of ``classes``, looked at."""
         proba = np.asarray(student.predict_proba(X))
+        if proba.dtype == np.float16:
+            proba = proba.astype(np.float64)  # sums over rows would overflow
         width = len(self.classes) if self.columns is None else max(self.columns) + 1
         if (
             proba.ndim != 2
@@ -318,6 +320,10 @@ class NetworkDecoder(LogitDecoder):
         net, X = reach_last_step(student, X)
         module = getattr(net, "module_", net).eval()
         rows = inputs_for(module, X)
+        if n_rows(X) == 0:
+            raise ValueError(
+                "Found array with 0 sample(s), while a minimum of 1 is required by the network."
+            )
         got = None if self.row_shape is None else tuple(rows.shape[1:])
         if got == () != self.row_shape:
             raise ValueError(

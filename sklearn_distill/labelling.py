@@ -18,6 +18,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_distill.teachers import Remarks, TeacherReader, warn_how_it_is_read
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
 from sklearn_distill.utils.content import content_key
+from sklearn_distill.utils.dispatch import booster_of
+from sklearn_distill.utils.pipelines import last_step
 from sklearn_distill.utils.progress import track
 from sklearn_distill.utils.rows import indexable_rows, n_rows, own_rows
 
@@ -139,6 +141,11 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
         Fitted on all rows of X.
     log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
     """
+    if booster_of(last_step(reader.teacher)) == "xgboost" and not _are_positions(classes):
+        raise ValueError(
+            f"The teacher {reader.name} takes no labels but 0 to {len(classes) - 1}. Encode y: "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
+        )
     content = (reader, X, y, X_unlabeled, classes, splits, fit_params)
     start = perf_counter()
     fitted, log_proba, remarks = _cached(memory, _fit_and_label, content, **jobs)
@@ -234,8 +241,14 @@ def make_splits(cv, X, y, seed, split_params):
             "splits, cv=list(splits)."
         )
     held_out = np.zeros(len(y), dtype=bool)
-    for _, test in splits:
-        held_out[test] = True
+    for train, test in splits:
+        try:
+            held_out[train], held_out[test] = held_out[train], True
+        except IndexError as error:
+            raise ValueError(
+                f"cv has splits of other rows than the {len(y)} of X: {error}. Pass splits that "
+                "were made of these rows, or a splitter."
+            ) from error
     if not held_out.all() and not all(_looks_ahead(*split, len(y)) for split in splits):
         raise ValueError(
             f"cv leaves {np.sum(~held_out)} of {len(y)} rows without an "
@@ -243,6 +256,10 @@ def make_splits(cv, X, y, seed, split_params):
             "StratifiedKFold, or cv='in-sample'."
         )
     return splits
+
+
+def _are_positions(classes):
+    return classes.dtype.kind in "iub" and (classes == np.arange(len(classes))).all()
 
 
 def _looks_ahead(train, test, n_samples):

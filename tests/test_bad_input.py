@@ -215,9 +215,20 @@ def test_a_student_that_raises_half_way_leaves_no_trace():
             pd.DataFrame(P, columns=["p", "q", "r"]),
             r"teacher_output .*classes are \[0, 1, 2\]. Rename .* or pass .to_numpy\(\)",
         ),
+        (pd.DataFrame(P, columns=[0, 0, 0]), "columns named .* some twice. Name each column"),
         (pd.DataFrame(P[:, :2], columns=[0, 1]), r"teacher_output .*classes \[2\]"),
     ],
-    ids=["columns", "rows", "one column", "logits", "not one", "nan", "names", "column missing"],
+    ids=[
+        "columns",
+        "rows",
+        "one column",
+        "logits",
+        "not one",
+        "nan",
+        "names",
+        "one name",
+        "column missing",
+    ],
 )
 def test_unfit_teacher_output_is_refused(output, match):
     assert_refuses(ValueError, match, params={"teacher": None}, teacher_output=output)
@@ -458,7 +469,7 @@ def test_temperature_is_positive_and_finite(temperature):
     [
         {"strategy": "labels"},
         {"strategy": None},
-        {"strategy": object()},
+        {"strategy": 3},
         {"cv": "prefit"},
         {"cv": 1},
         {"cv": 2.5},
@@ -487,6 +498,31 @@ def test_splits_that_leave_rows_out_are_refused(cv, n_left_out):
     y_mixed = np.tile([0, 1, 2], N // 3)  # every fold has all the classes
     params = {"teacher": GaussianNB(), "cv": cv}
     assert_refuses(ValueError, match, params=params, y=y_mixed)
+
+
+def test_splits_of_other_rows_are_refused():
+    params = {"teacher": GaussianNB(), "cv": [(np.arange(5, 900), np.arange(5))]}
+    assert_refuses(ValueError, f"cv has splits of other rows than the {N} of X", params=params)
+
+
+def test_columns_of_one_name_and_unlabelled_rows_are_refused():
+    frame = FRAME.set_axis(list("abba"), axis=1)
+    params = {"teacher": GaussianNB()}
+    match = "several columns of one name.*Rename"
+    assert_refuses(ValueError, match, params=params, X=frame, X_unlabeled=frame[:5])
+
+
+def test_an_unfitted_xgboost_teacher_takes_positions_only():
+    teacher = make_pipeline(StandardScaler(), pytest.importorskip("xgboost").XGBClassifier())
+    match = "Pipeline takes no labels but 0 to 2. Encode y"
+    assert_refuses(ValueError, match, params={"teacher": teacher}, y=y.astype(str))
+
+
+def test_half_precision_is_enough_for_a_student_that_answers_in_it():
+    rows = np.tile(X, (30, 1)).astype(np.float16)
+    model = DistillationClassifier(None, GaussianNB(var_smoothing=0.1), alpha=1)
+    model.fit(rows, np.tile(y, 30), teacher_output=np.tile(P, (30, 1)))
+    np.testing.assert_allclose(model.predict_proba(rows).sum(axis=1), 1, atol=1e-6)
 
 
 def test_more_folds_than_rows_are_refused():

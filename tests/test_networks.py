@@ -1300,6 +1300,10 @@ def test_rows_of_another_shape_are_refused_in_words(wrap):
         model.predict(rows[0])
     with pytest.raises(ValueError, match=r"rows of shape \(4,\), and cannot .*\(3,\). Pass"):
         model.predict(rows[:, :3])
+    with pytest.raises(ValueError, match="0 sample"):
+        model.predict(rows[:0])
+    with pytest.raises(ValueError, match="2D array|numbers"):
+        model.predict(None)
     assert model.predict(rows[:1]).shape == (1,)
 
 
@@ -1325,3 +1329,14 @@ def test_a_module_that_works_in_place_does_not_change_the_rows():
     model.fit(rows, labels).predict_proba(rows)
     TorchTeacher(module).predict_proba(rows)
     np.testing.assert_array_equal(rows, before)
+
+
+def test_a_net_that_teaches_leaves_the_generators_alone():
+    rows = np.random.RandomState(0).standard_normal((60, 4)).astype(np.float32)
+    labels = np.arange(60) % 3
+    teacher = skorch.NeuralNetClassifier(
+        nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1)), max_epochs=1, verbose=0, train_split=None
+    ).fit(rows, labels)
+    before = torch.get_rng_state()
+    DistillationClassifier(teacher, DecisionTreeClassifier()).fit(rows, labels)
+    assert (torch.get_rng_state() == before).all()

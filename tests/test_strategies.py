@@ -708,13 +708,21 @@ def test_scores_out_of_bag_are_left_out_with_a_warning():
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 
 
+#: scikit-learn 1.8 and newer warn of what will be their default.
+OF_ITS_VERSION = (
+    {"l1_ratios": (0,), "use_legacy_attributes": False}
+    if "use_legacy_attributes" in LogisticRegressionCV().get_params()
+    else {}
+)
+
+
 @pytest.mark.parametrize(
     "student",
     [
         CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3)),
         StackingClassifier([("tree", DecisionTreeClassifier(max_depth=3))]),
         RidgeClassifierCV(),
-        LogisticRegressionCV(max_iter=5000, l1_ratios=(0,), use_legacy_attributes=False, cv=3),
+        LogisticRegressionCV(max_iter=5000, cv=3, scoring="neg_log_loss", **OF_ITS_VERSION),
         GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 3]}, cv=3),
     ],
     ids=lambda v: type(v).__name__,

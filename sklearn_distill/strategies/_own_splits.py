@@ -79,6 +79,8 @@ def settle_before_copies(student, transfer_set):
         else:
             rounds = int(twin.n_iter_)
             student.set_params(early_stopping=False, max_iter=rounds, n_iter_no_change=rounds)
+            if isinstance(student, SGDClassifier):
+                student.set_params(tol=None)
 
 
 def fit_on_copies(student, X, y, params, transfer_set, copies):
@@ -96,17 +98,17 @@ def fit_on_copies(student, X, y, params, transfer_set, copies):
     copies : (rows, labels, weight)
         Arrays of shape (n_copies,): of which row each is one, and with what label and weight.
     """
-    if isinstance(student, MLPClassifier):
-        with warnings.catch_warnings():
-            # Of rounds that were settled beforehand, it is no news that there are no more.
+    key, own_cv = own_split(student) or (None, None)
+    if key == "cv":
+        student.set_params(cv=_splits_of_copies(student, transfer_set, *copies))
+    with warnings.catch_warnings():
+        if isinstance(student, MLPClassifier):
+            # Of rounds that were settled beforehand it is no news that there are no more.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return fit_bare(student, X, y, **params)
-    key, _ = own_split(student) or (None, None)
-    if key != "cv":
-        return fit_bare(student, X, y, **params)
-    own_cv = student.cv
-    student.set_params(cv=_splits_of_copies(student, transfer_set, *copies))
-    return fit_bare(student, X, y, **params).set_params(cv=own_cv)
+        elif isinstance(student, BaseSearchCV):
+            warnings.filterwarnings("ignore", ".* does not support sample_weight")
+        student = fit_bare(student, X, y, **params)
+    return student.set_params(cv=own_cv) if key == "cv" else student
 
 
 def _splits_of_copies(student, transfer_set, rows, labels, weight):

@@ -7,6 +7,7 @@ from inspect import signature
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -188,6 +189,10 @@ def accepts_weights(student):
     """Tell whether the bare student's ``fit`` takes ``sample_weight``."""
     if isinstance(student, BaseSearchCV):  # it hands on what its fit is given
         return accepts_weights(student.estimator)
+    if isinstance(student, StackingClassifier | VotingClassifier):  # and these, to all
+        inside = [step for _, step in student.estimators if step != "drop"]
+        final = getattr(student, "final_estimator", None)
+        return all(map(accepts_weights, inside)) and (final is None or accepts_weights(final))
     return has_fit_parameter(student, "sample_weight")
 
 

@@ -140,6 +140,11 @@ def classes_of_columns(output, classes, *, who, in_order=False):
     names = column_names(output)
     if names is None:
         return classes
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"{who} has columns named {short(names)}, some twice. Name each column by its class, "
+            f"one of {short(classes)}, once."
+        )
     own = {label: label for label in classes} | {str(label): label for label in classes}
     found = [own.get(name, own.get(str(name), name)) for name in names]
     known = set(found) & set(classes)

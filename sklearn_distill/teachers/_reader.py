@@ -154,9 +154,11 @@ class TeacherReader:
         with ExitStack() as stack:
             if self.modules:
                 from sklearn_distill.nn.capture import undisturbed
+                from sklearn_distill.nn.net import seeded
 
                 for module in self.modules:
                     stack.enter_context(undisturbed(module))
+                stack.enter_context(seeded(0))  # skorch's loader draws from the global generator
             known, output, is_log, doubt = self._ask(X, known)
         refuse_missing_classes(known, must_know, who="The teacher")
         log_proba = log_of(output, is_log, n_rows(X), known, who)

@@ -71,6 +71,11 @@ default="auto"
     def __sklearn_is_fitted__(self):
         return True
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.preprocess is None
+        return tags
+
     def __sklearn_clone__(self):
         return self
 

@@ -129,6 +129,11 @@ def _is_of_other_width(ours, theirs):
 def _concat_pandas(X, other):
     import pandas as pd
 
+    if not X.columns.is_unique:
+        raise ValueError(
+            "X has several columns of one name, and X_unlabeled is put below them by name. "
+            "Rename the columns of both."
+        )
     # Concatenating categorical columns with different categories would give a column of objects
     # that no student expects.
     recast = {
