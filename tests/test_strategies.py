@@ -667,9 +667,10 @@ def test_a_search_inside_judges_each_labelled_row_once(alpha):
     model.fit(data, y, X_unlabeled=data[:6] + 9)
     rows, labels = (np.concatenate(part) for part in zip(*judged, strict=True))
     assert len(rows) == len(X)
-    expected = dict(zip(map(tuple, data), y if alpha < 1 else teacher.predict(data), strict=True))
-    agrees = [expected[tuple(row)] == label for row, label in zip(rows, labels, strict=True)]
-    assert np.mean(agrees) == 1
+    # With alpha=1 a real label that the teacher gives next to no probability has no copy.
+    allowed = zip(y, y if alpha < 1 else teacher.predict(data), strict=True)
+    allowed = dict(zip(map(tuple, data), map(set, allowed), strict=True))
+    assert all(label in allowed[tuple(row)] for row, label in zip(rows, labels, strict=True))
 
 
 STOPPERS = [
