@@ -259,7 +259,7 @@ def make_splits(cv, X, y, seed, split_params):
 
 
 def _are_positions(classes):
-    return classes.dtype.kind in "iub" and (classes == np.arange(len(classes))).all()
+    return classes.dtype.kind in "iubf" and (classes == np.arange(len(classes))).all()
 
 
 def _looks_ahead(train, test, n_samples):

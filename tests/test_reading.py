@@ -577,7 +577,7 @@ REFUSED = {
     ),
     "same name": (
         lambda p: pd.DataFrame(np.c_[p, 0 * p], columns=[0, 1, 2, 0, 1, 2]),
-        "a class more than once",
+        "columns named .* some twice. Name each column by its class",
     ),
 }
 

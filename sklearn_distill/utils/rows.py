@@ -54,6 +54,11 @@ def check_same_columns(X, other, name):
         )
     expected, got = column_names(X), column_names(other)
     if expected is not None:
+        if len(set(expected)) < len(expected):
+            raise ValueError(
+                f"X has several columns of one name, and {name} is put below them by name. "
+                "Rename the columns of both."
+            )
         if expected != got:
             raise ValueError(
                 f"{name} must have the columns of X, in the same order: {short(expected)}. "
@@ -129,11 +134,6 @@ def _is_of_other_width(ours, theirs):
 def _concat_pandas(X, other):
     import pandas as pd
 
-    if not X.columns.is_unique:
-        raise ValueError(
-            "X has several columns of one name, and X_unlabeled is put below them by name. "
-            "Rename the columns of both."
-        )
     # Concatenating categorical columns with different categories would give a column of objects
     # that no student expects.
     recast = {
