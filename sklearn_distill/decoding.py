@@ -318,6 +318,8 @@ class NetworkDecoder(LogitDecoder):
         from sklearn_distill.nn.outputs import to_logits
 
         net, X = reach_last_step(student, X)
+        if X is None:
+            raise ValueError("Expected 2D array, got None instead. Pass the rows.")
         module = getattr(net, "module_", net).eval()
         rows = inputs_for(module, X)
         if n_rows(X) == 0:
