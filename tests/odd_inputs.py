@@ -581,7 +581,10 @@ OUTPUTS |= options(
 OUTPUTS |= options(
     {
         "columns swapped": of_p(
-            lambda P: np.roll(P, 1, axis=1), says="first choice", pins={"rows": ["usual"]}
+            # 48 rows of five classes that overlap are too few to prove it.
+            lambda P: np.roll(P, 1, axis=1),
+            says="first choice",
+            pins={"rows": ["usual"], "classes": ["2", "3"]},
         ),
         "masked nonsense": of_p(lambda P: np.ma.MaskedArray(P, P > 0.9, fill_value=0)),
         "complex": of_p(lambda P: P + 0.1j),
@@ -1167,9 +1170,17 @@ def cases(n, seed=0):
         if rng.random() > SLOW.get(name, 1) or (name in SLOW and n < 1000):
             continue
         choices = _around(axis, name, rng)
+        if not _fit_together(choices):
+            continue
         case = Case.of(choices, axis, seed=rng.randrange(4))
         found.setdefault(case.choices, case)
     return list(found.values())
+
+
+def _fit_together(choices):
+    """Tell whether every option finds the others as it pins them: two may pin the same axis."""
+    pins = (AXES[axis][name].pins.items() for axis, name in choices.items())
+    return all(choices[other] in allowed for own in pins for other, allowed in own)
 
 
 def _around(axis, name, rng):
@@ -1494,7 +1505,8 @@ def contract(case, outcome, make):
         return None
     if p.shape != (len(labels), len(classes)) or not np.isfinite(p).all() or (p < 0).any():
         return f"shape {p.shape} or values"
-    if np.abs(p.sum(axis=1) - 1).max(initial=0) > 1e-6:
+    # Bare students answer half precision in half precision.
+    if np.abs(p.sum(axis=1) - 1).max(initial=0) > (1e-2 if case["X"] == "float16" else 1e-6):
         return "rows do not sum to one"
     own = p[np.arange(len(p)), np.searchsorted(classes, labels)]
     loose = "loose" in case.option("student").traits
@@ -1617,7 +1629,7 @@ def by_hand(case, outcome, make):
     low, high = sorted((1.0, T))
     t = minimize_scalar(loss, bounds=(low, high), method="bounded").x if T != 1 else 1.0
     log_new = np.log(np.maximum(student.predict_proba(raw.X_new), 1e-300))
-    return apart(outcome.proba, softmax(t * log_new, axis=1), 0.03)
+    return apart(outcome.proba, softmax(t * log_new, axis=1), max(0.03, tolerance(case)))
 
 
 def teacher_by_hand(made, raw):

@@ -754,3 +754,9 @@ def _with_nan(rows):
     rows = rows.copy()
     rows[0, 0] = np.nan
     return rows
+
+
+def test_labels_of_several_types_are_refused():
+    mixed = np.array([1, "one", 2.5] * (N // 3), dtype=object)
+    match = r"several types, \['float', 'int', 'str'\].*astype\(str\)"
+    assert_refuses(TypeError, match, y=mixed)
