@@ -21,7 +21,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_memory
 
 from sklearn_distill.decoding import ProbabilityDecoder
-from sklearn_distill.labelling import fit_and_label, label_rows, make_splits, warn_if_certain
+from sklearn_distill.labelling import Labels, label_training_rows, needs_fits
 from sklearn_distill.strategies import (
     STRATEGIES,
     HardLabels,
@@ -67,7 +67,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         "student": [HasMethods("fit"), HasMethods("forward"), None],
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "strategy": [StrOptions({"auto", *STRATEGIES}), HasMethods(["objection", "teach"])],
-        "cv": ["cv_object", StrOptions({"in-sample"})],
+        "cv": ["cv_object", StrOptions({"in-sample", "out-of-bag"})],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -117,6 +117,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             If the student cannot learn soft targets.
         """
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
+        if n_rows(X_unlabeled) == 0:
+            X_unlabeled = None
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
         strategy = self._choose_strategy(student)
@@ -127,17 +129,18 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if self.strategy == "auto":
             warn_of_last_resort(strategy, student)
         with stage("labels from the teacher", self.verbose):
-            reader, log_proba = self._label(
-                reader, X, y, X_unlabeled, teacher_output, classes, routed
-            )
-        targets = self._make_targets(classes, labels, log_proba, sample_weight)
-        unlabeled = None if log_proba is None else X_unlabeled
-        transfer_set = TransferSet(X, y, unlabeled, targets, reader, routed["student"]["fit"])
+            said = self._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
+        targets = self._make_targets(classes, labels, said, sample_weight)
+        unlabeled = None if said.log_proba is None else X_unlabeled
+        transfer_set = TransferSet(X, y, unlabeled, targets, said.reader, routed["student"]["fit"])
         with stage(f"{strategy.name} for the student", self.verbose):
             student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked, and then all at once.
         vars(self).update(
-            teacher_=reader.teacher if reader is not None and reader.fitted else None,
+            teacher_=said.reader.teacher
+            if said.reader is not None and said.reader.fitted
+            else None,
+            label_source_=said.source,
             student_=student,
             decoder_=decoder,
             strategy_=strategy,
@@ -226,38 +229,29 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         return reader
 
     def _label(self, reader, X, y, X_unlabeled, teacher_output, classes, routed):
-        """Return the reader of the fitted teacher and its log-probabilities, None if unasked."""
+        """Return what the teacher says of the rows; nothing if nobody asks it."""
         if self.alpha == 0:
-            return reader, None
+            return Labels(reader)
         if reader is None:
-            return None, read_output(teacher_output, X, classes)
-        memory = check_memory(self.memory)
-        if reader.fitted:
-            log_proba = label_rows(
-                reader, X, X_unlabeled, classes, n_jobs=self.n_jobs, memory=memory
-            )
-            if reader.gives_probabilities:
-                warn_if_certain(log_proba[: len(y)], reader.name)
-            return reader, log_proba
-        splits = None
-        if self.cv != "in-sample":
-            splits = make_splits(self.cv, X, y, self._fold_seed(), routed["splitter"]["split"])
-        return fit_and_label(
+            return Labels(None, read_output(teacher_output, X, classes), "given")
+        return label_training_rows(
             reader,
             X,
             y,
             X_unlabeled,
             classes,
-            splits=splits,
+            cv=self.cv,
+            seed=self._fold_seed(),
+            split_params=routed["splitter"]["split"],
             fit_params=routed["teacher"]["fit"],
-            memory=memory,
+            memory=check_memory(self.memory),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
 
     @abstractmethod
-    def _make_targets(self, classes, labels, log_proba, sample_weight):
-        """Return what the student is to learn."""
+    def _make_targets(self, classes, labels, said, sample_weight):
+        """Return what the student is to learn, from real labels and what the teacher said."""
 
     @abstractmethod
     def _fitted(self, classes, targets):
@@ -328,7 +322,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         return {child: routed.get(child, nothing) for child in ("teacher", "student", "splitter")}
 
     def _weights_for_teacher(self, reader, sample_weight):
-        if sample_weight is None or reader is None or reader.fitted:
+        if sample_weight is None or not needs_fits(reader, self.cv):
             return {}
         keyword = weight_keyword(self.teacher)
         if keyword:
@@ -354,7 +348,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         router.add(student=_without_weight_request(self.student), method_mapping=fit_to_fit)
-        if self.teacher is not None and not is_fitted(self.teacher):
+        if self.teacher is not None and needs_fits(TeacherReader.of(self.teacher), self.cv):
             router.add(teacher=self.teacher, method_mapping=fit_to_fit)
         if hasattr(self.cv, "split"):
             router.add(

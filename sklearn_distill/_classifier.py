@@ -67,13 +67,19 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         :class:`WeightedLabels`, :class:`TargetRegression`, :class:`SampledLabels`, by name or as
         an instance with settings; losses and hints for networks are settings of
         :class:`GradientTraining`. "auto" takes the first that can teach the student.
-    cv : int, splitter, iterable of splits, "in-sample" or None, default=None
-        How an unfitted teacher labels its own training rows. None is a 5-fold and an int a k-fold
-        stratified split, shuffled with ``random_state``. A splitter by groups takes
-        ``fit(..., groups=groups)``. Of splits that go forward in time
-        (:class:`~sklearn.model_selection.TimeSeriesSplit`), rows that no split holds out are
-        learned from y alone. "in-sample" lets the teacher label the rows that it was fitted on.
-        Unused if the teacher is fitted.
+    cv : int, splitter, iterable of splits, "out-of-bag", "in-sample" or None, default=None
+        How the training rows are labelled by a teacher that has not seen them.
+
+        - None: a teacher that is not fitted labels them out-of-fold, in 5 stratified folds that
+          are shuffled with ``random_state``. A fitted one is taken as it is; if it is a forest or
+          bagging and these are provably its own training rows, its out-of-bag votes are.
+        - An int is so many such folds. A splitter by groups takes ``fit(..., groups=groups)``. Of
+          splits that go forward in time (:class:`~sklearn.model_selection.TimeSeriesSplit`), rows
+          that no split holds out are learned from y alone. A fitted teacher stays as it is: clones
+          of it are fitted for the folds.
+        - "out-of-bag": each row is labelled by the members of a forest or bagging that did not
+          see it: one fit, or none, instead of one for each fold.
+        - "in-sample": the teacher labels the rows that it was fitted on.
     probability_floor : float in (0, 1), default=2e-4
         Divided by the number of classes, the smallest probability that a teacher which counts
         votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm
@@ -101,6 +107,9 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
     teacher_ : estimator or None
         The teacher itself if it came fitted; else a clone fitted on all rows. None if there was
         none, or if ``alpha=0`` left it unfitted.
+    label_source_ : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given"} or None
+        How the teacher came to know the training rows: "fitted" is one that was fitted elsewhere,
+        maybe on these very rows, "given" is ``teacher_output``. None if nobody asked it.
     strategy_ : Strategy
         What taught the student (for a classifier with ``alpha=0``, one that only fits it).
     temperature_ : float
@@ -204,6 +213,8 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         assert_all_finite(y, input_name="y")
         if y.dtype.kind == "O" and all(isinstance(label, bool | np.bool_) for label in y):
             y = y.astype(bool)  # a column of a data frame that once had missing values
+        if y.dtype.kind == "O":
+            _check_sortable(y)
         if type_of_target(y, input_name="y") == "continuous":
             raise ValueError(
                 f"Unknown label type: continuous. y has numbers that are not whole, and "
@@ -231,7 +242,8 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
             )
         return classes, labels
 
-    def _make_targets(self, classes, labels, log_proba, sample_weight):
+    def _make_targets(self, classes, labels, said, sample_weight):
+        log_proba = said.log_proba
         if log_proba is not None:
             warn_if_contradicting(log_proba[: len(labels)], labels)
             log_proba = lift_zeros(log_proba, self.probability_floor)
@@ -264,6 +276,17 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         tags.classifier_tags.multi_class = all(part.multi_class for part in known)
         tags.classifier_tags.poor_score = any(part.poor_score for part in known)
         return tags
+
+
+def _check_sortable(y):
+    try:
+        np.unique(y)
+    except TypeError as error:
+        kinds = sorted({name_of(label) for label in y})
+        raise TypeError(
+            f"y has labels of several types, {kinds}, which have no order. Make them of one: "
+            "y = y.astype(str)."
+        ) from error
 
 
 def _is_missing(label):

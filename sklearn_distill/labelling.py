@@ -8,6 +8,7 @@ import warnings
 from itertools import islice
 from threading import Lock
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -15,7 +16,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_distill.teachers import Remarks, TeacherReader, warn_how_it_is_read
+from sklearn_distill.teachers import (
+    Remarks,
+    TeacherReader,
+    has_out_of_bag_votes,
+    read_out_of_bag,
+    warn_how_it_is_read,
+)
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
 from sklearn_distill.utils.content import content_key
 from sklearn_distill.utils.dispatch import booster_of
@@ -103,6 +110,92 @@ def label(teacher, chunks, classes=None, *, n_jobs=None):
     reader.warn_of(remarks)
 
 
+class Labels(NamedTuple):
+    """What a teacher said of the rows, and how it came to know them.
+
+    Attributes
+    ----------
+    reader : TeacherReader or None
+        Of the fitted teacher; None if it is not here.
+    log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes) or None
+        None if nobody asked it.
+    source : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given"} or None
+        "in-sample" is a teacher that was fitted on these very rows; "fitted" one that came
+        fitted, on rows that nobody knows.
+    """
+
+    reader: TeacherReader | None
+    log_proba: np.ndarray | None = None
+    source: str | None = None
+
+
+def label_training_rows(
+    reader, X, y, X_unlabeled, classes, *, cv, seed, split_params, fit_params, memory, **jobs
+):
+    """Label the rows of X as ``cv`` says, then those of X_unlabeled by the fitted teacher.
+
+    Parameters
+    ----------
+    reader : TeacherReader
+    X, X_unlabeled : rows
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+    cv : None, "in-sample", "out-of-bag", int, splitter or iterable of splits
+    seed : int
+        Shuffles the folds.
+    split_params, fit_params : dict
+        For the splitter, and for the ``fit`` of the teacher's clones.
+    memory : joblib.Memory or None
+    **jobs : dict
+        ``n_jobs`` and ``verbose``.
+
+    Returns
+    -------
+    Labels
+    """
+    rows = X, y, X_unlabeled, classes
+    if not needs_fits(reader, cv):
+        labels = None
+        if cv == "out-of-bag" or (cv is None and has_out_of_bag_votes(reader.teacher)):
+            labels = _out_of_bag(reader, *rows, memory, jobs, must=cv is not None)
+        if labels is None:
+            log_proba = label_rows(
+                reader, X, X_unlabeled, classes, n_jobs=jobs["n_jobs"], memory=memory
+            )
+            labels = Labels(reader, log_proba, "fitted")
+        if reader.gives_probabilities:
+            warn_if_certain(labels.log_proba[: len(y)], reader.name)
+        return labels
+    if isinstance(cv, str):
+        splits, source = cv, cv
+    else:
+        splits, source = make_splits(cv, X, y, seed, split_params), "out-of-fold"
+    reader, log_proba = fit_and_label(
+        reader, *rows, splits=splits, fit_params=fit_params, memory=memory, **jobs
+    )
+    return Labels(reader, log_proba, source)
+
+
+def needs_fits(reader, cv):
+    """Tell whether labelling fits the teacher or clones of it; False without a teacher.
+
+    Raises
+    ------
+    ValueError
+        If ``cv`` asks for clones of a fitted teacher that cannot be fitted.
+    """
+    if reader is None or (reader.fitted and (cv is None or isinstance(cv, str))):
+        return False
+    if reader.fitted and not (
+        hasattr(reader.teacher, "fit") and hasattr(reader.teacher, "get_params")
+    ):
+        raise ValueError(
+            f"cv={cv} labels the rows by clones of the teacher, and {reader.name} cannot be "
+            "cloned and fitted. Leave cv out, to have them labelled by the teacher as it is."
+        )
+    return True
+
+
 def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
     """Label the rows of X, then those of X_unlabeled, with a fitted teacher.
 
@@ -120,15 +213,17 @@ def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
 def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, memory=None, **jobs):
     """Fit the teacher; label X out-of-fold and X_unlabeled with the one fitted on all rows.
 
+    Of a teacher that is fitted already, clones are fitted for the folds, and it labels
+    X_unlabeled itself.
+
     Parameters
     ----------
     reader : TeacherReader
-        Not fitted.
     X, X_unlabeled : rows
     y : ndarray of shape (n_samples,)
     classes : ndarray of shape (n_classes,)
-    splits : list of (train, test) or None
-        Of the rows of X. None labels them by the teacher that was fitted on them.
+    splits : list of (train, test), "in-sample" or "out-of-bag"
+        Of the rows of X. The names label them by the one that was fitted on them.
     fit_params : dict
         For the teacher's ``fit``.
     memory : joblib.Memory, default=None
@@ -138,7 +233,7 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     Returns
     -------
     reader : TeacherReader
-        Fitted on all rows of X.
+        Fitted on all rows of X, or as it came.
     log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
     """
     if booster_of(last_step(reader.teacher)) == "xgboost" and not _are_positions(classes):
@@ -151,6 +246,8 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     fitted, log_proba, remarks = _cached(memory, _fit_and_label, content, **jobs)
     if not _caches(memory) and perf_counter() - start > SLOW_STAGE_SECONDS:
         _suggest_memory(reader, X, y, perf_counter() - start)
+    if reader.fitted:
+        fitted = reader  # the very object, if the labels were found in a cache
     warn_how_it_is_read(fitted)
     fitted.warn_of(remarks)
     return fitted, log_proba
@@ -168,8 +265,8 @@ def warn_if_certain(log_proba, name):
     if np.fmax.reduce(log_proba, axis=1).min() > np.log(CERTAIN):
         warnings.warn(
             f"The teacher {name} is certain of every training row, so its labels are no softer "
-            "than the real ones. It may have memorised the rows it was fitted on: pass it "
-            "unfitted, clone(teacher), to have them labelled out-of-fold.",
+            "than the real ones. It may have memorised the rows it was fitted on: set cv=5 to have "
+            "them labelled out-of-fold, by clones of it.",
             UserWarning,
             stacklevel=4,
         )
@@ -354,28 +451,50 @@ def _in_chunks(X):
 
 
 def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_jobs=None, verbose=0):
-    if splits is None:
+    if isinstance(splits, str):
         fitted = _fit_on_all(reader, X, y, fit_params)
+        if splits == "out-of-bag":
+            return fitted, *_label_out_of_bag(fitted, X, y, X_unlabeled, classes, n_jobs)
         return fitted, *_label_rows(fitted, X, X_unlabeled, classes, n_jobs)
     X = indexable_rows(X)
     # The fit on all rows is one job beside the folds: it takes longest, and so begins first.
-    calls = [delayed(_fit_on_all)(reader, X, y, fit_params)]
+    calls = [] if reader.fitted else [delayed(_fit_on_all)(reader, X, y, fit_params)]
     calls += [
         delayed(_label_fold)(reader, X, y, classes, train, test, fit_params)
         for train, test in splits
     ]
-    fitted, *folds = track(
-        _run(calls, n_jobs, verbose),
-        total=len(calls),
-        text=f"fits and out-of-fold labels of {reader.name}",
-        verbose=verbose,
-    )
+    text = f"fits and out-of-fold labels of {reader.name}"
+    folds = list(track(_run(calls, n_jobs, verbose), total=len(calls), text=text, verbose=verbose))
+    fitted = reader if reader.fitted else folds.pop(0)
     parts, remarks = zip(*folds, strict=True)
     log_proba, remarks = _mean_of_folds(splits, parts, n_rows(X)), sum(remarks, Remarks())
-    if n_rows(X_unlabeled):
-        further, more = _label_rows(fitted, X_unlabeled, None, classes, n_jobs)
-        log_proba, remarks = np.concatenate([log_proba, further]), remarks + more
-    return fitted, log_proba, remarks
+    return fitted, *_with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs)
+
+
+def _with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs):
+    """Return log-probabilities and remarks with those of the rows without labels behind them."""
+    if not n_rows(X_unlabeled):
+        return log_proba, remarks
+    further, more = _label_rows(fitted, X_unlabeled, None, classes, n_jobs)
+    return np.concatenate([log_proba, further]), remarks + more
+
+
+def _label_out_of_bag(reader, X, y, X_unlabeled, classes, n_jobs=None):
+    log_proba, remarks = read_out_of_bag(reader, X, y, classes)
+    return _with_unlabeled(reader, log_proba, remarks, X_unlabeled, classes, n_jobs)
+
+
+def _out_of_bag(reader, X, y, X_unlabeled, classes, memory, jobs, must):
+    """Return the out-of-bag votes of a fitted teacher; None if there are none and need not be."""
+    content = (reader, X, y, X_unlabeled, classes)
+    try:
+        log_proba, remarks = _cached(memory, _label_out_of_bag, content, n_jobs=jobs["n_jobs"])
+    except ValueError:
+        if must:
+            raise
+        return None
+    reader.warn_of(remarks)
+    return Labels(reader, log_proba, "out-of-bag")
 
 
 def _fit_on_all(reader, X, y, fit_params):

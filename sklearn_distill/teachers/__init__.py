@@ -2,6 +2,7 @@
 
 from sklearn_distill.teachers._boosters import BoosterTeacher
 from sklearn_distill.teachers._layers import innermost, read_layer
+from sklearn_distill.teachers._out_of_bag import has_out_of_bag_votes, read_out_of_bag
 from sklearn_distill.teachers._outputs import Remarks, read_output
 from sklearn_distill.teachers._reader import (
     TeacherReader,
@@ -15,9 +16,11 @@ __all__ = [
     "Remarks",
     "TeacherReader",
     "TorchTeacher",
+    "has_out_of_bag_votes",
     "innermost",
     "is_fitted",
     "read_layer",
+    "read_out_of_bag",
     "read_output",
     "warn_how_it_is_read",
 ]

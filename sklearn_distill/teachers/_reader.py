@@ -26,7 +26,7 @@ from sklearn_distill.teachers._outputs import (
 )
 from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.utils._sklearn_private import take_rows
-from sklearn_distill.utils.cloning import clone_of
+from sklearn_distill.utils.cloning import clone_of, thawed
 from sklearn_distill.utils.dispatch import booster_of, is_module, is_of_kind, name_of
 from sklearn_distill.utils.pipelines import last_step, reach_last_step
 from sklearn_distill.utils.rows import indexable_rows, n_rows
@@ -82,6 +82,8 @@ class TeacherReader:
     def fit(self, X, y, **fit_params):
         """Return the reader of a clone that is fitted on these rows.
 
+        Of a fitted teacher that is frozen it is a clone of what is in it.
+
         Parameters
         ----------
         X : rows
@@ -92,7 +94,7 @@ class TeacherReader:
         -------
         TeacherReader
         """
-        twin = clone_of(self.teacher)
+        twin = clone_of(thawed(self.teacher) if self.fitted else self.teacher)
         twin.fit(X, y, **fit_params)  # some return None, or a history
         return replace(self, teacher=twin, fitted=True)
 

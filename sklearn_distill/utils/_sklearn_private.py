@@ -22,6 +22,7 @@ __all__ = [
     "StrOptions",
     "check_settings",
     "fit_context",
+    "n_samples_of_bagging",
     "num_samples",
     "routing_enabled",
     "slice_params",
@@ -34,3 +35,8 @@ def check_settings(estimator):
     checked = isinstance(estimator, BaseEstimator) and hasattr(estimator, "_parameter_constraints")
     if checked and not get_config()["skip_parameter_validation"]:
         estimator._validate_params()
+
+
+def n_samples_of_bagging(ensemble):
+    """Return the number of rows that a forest or bagging was fitted on."""
+    return ensemble._n_samples

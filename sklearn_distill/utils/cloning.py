@@ -7,6 +7,7 @@ and dicts, so that scikit-learn refuses one with ``cat_features=[0]``, be it dee
 import copy
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 
 from sklearn_distill.utils.content import content_key
 from sklearn_distill.utils.dispatch import name_of
@@ -46,6 +47,13 @@ def clone_of(thing):
         if of_instance in vars(thing):
             setattr(twin, of_instance, copy.deepcopy(vars(thing)[of_instance]))
     return twin
+
+
+def thawed(estimator):
+    """Return what is in a FrozenEstimator; anything else as it is."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
 
 
 def clone_with(estimator, **params):
