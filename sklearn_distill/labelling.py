@@ -186,12 +186,10 @@ def needs_fits(reader, cv):
     """
     if reader is None or (reader.fitted and (cv is None or isinstance(cv, str))):
         return False
-    if reader.fitted and not (
-        hasattr(reader.teacher, "fit") and hasattr(reader.teacher, "get_params")
-    ):
+    if reader.fitted and not reader.can_be_fitted:
         raise ValueError(
-            f"cv={cv} labels the rows by clones of the teacher, and {reader.name} cannot be "
-            "cloned and fitted. Leave cv out, to have them labelled by the teacher as it is."
+            "A cv of one's own has the rows labelled by clones of the teacher, and "
+            f"{reader.name} cannot be cloned and fitted. Leave cv out: it labels them as it is."
         )
     return True
 
@@ -265,8 +263,8 @@ def warn_if_certain(log_proba, name):
     if np.fmax.reduce(log_proba, axis=1).min() > np.log(CERTAIN):
         warnings.warn(
             f"The teacher {name} is certain of every training row, so its labels are no softer "
-            "than the real ones. It may have memorised the rows it was fitted on: set cv=5 to have "
-            "them labelled out-of-fold, by clones of it.",
+            "than the real ones. It may have memorised the rows it was fitted on: set cv=5 to "
+            "have them labelled out-of-fold, by clones of it.",
             UserWarning,
             stacklevel=4,
         )

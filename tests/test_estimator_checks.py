@@ -186,6 +186,9 @@ NETWORK_ALONE = {
 }
 
 READY = ReadyTeacher()
+CV_ASKS_FOR_CLONES = {
+    WEIGHTS_ON_DENSE: "the check sets cv, which asks for clones of a teacher that has no fit",
+}
 DESCENT = SGDClassifier(loss="log_loss", random_state=0)
 CALIBRATED = CalibratedClassifierCV(GaussianNB(), cv=2)
 BOOSTED_REGRESSOR = HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=3)
@@ -281,10 +284,13 @@ INSTANCES = {
         {},
     ),
     # -- teachers that are fitted, and used as they are
-    "tree from a teacher without fit": (distilled(READY, TREE), STUDENT_PREDICTS_NAN),
+    "tree from a teacher without fit": (
+        distilled(READY, TREE),
+        STUDENT_PREDICTS_NAN | CV_ASKS_FOR_CLONES,
+    ),
     "naive Bayes from a teacher without fit, T=1": (
         distilled(READY, GaussianNB(), temperature=1),
-        {},
+        CV_ASKS_FOR_CLONES,
     ),
     "logistic from a module": (
         distilled(TorchTeacher(ReadyModule(), classes=LABELS), LOGISTIC),

@@ -11,6 +11,7 @@ for library in ("xgboost", "lightgbm", "catboost", "polars", "pyarrow"):
     pytest.importorskip(library)
 
 from sklearn_distill import DistillationClassifier  # noqa: E402
+from sklearn_distill.labelling import Labels  # noqa: E402
 from tests.odd_inputs import AXES, Case, cases, judge, offenders, table  # noqa: E402
 
 SAMPLE = cases(300, seed=0)
@@ -96,7 +97,8 @@ class NoWeights(DistillationClassifier):
 
 class NoTeacher(DistillationClassifier):
     def _label(self, reader, X, y, X_unlabeled, teacher_output, classes, *args, **kwargs):
-        return reader, np.log(np.eye(len(classes))[np.searchsorted(classes, y)] + 1e-9)
+        nothing_new = np.eye(len(classes))[np.searchsorted(classes, y)]
+        return Labels(reader, np.log(nothing_new + 1e-9), "given")
 
 
 class Hotter(DistillationClassifier):

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill import DistillationClassifier
+from sklearn_distill import DistillationClassifier, TorchTeacher
 from sklearn_distill.labelling import label_training_rows
 from sklearn_distill.teachers import TeacherReader, has_out_of_bag_votes, read_out_of_bag
 
@@ -282,9 +282,19 @@ def test_a_teacher_that_cannot_be_cloned_is_refused_before_anything_runs(cv):
             Client.n_calls += 1
             return np.full((len(X), 2), 0.5)
 
-    with pytest.raises(ValueError, match="by clones of the teacher, and Client cannot be cloned"):
+    with pytest.raises(ValueError, match="by clones of the teacher, and Client cannot be"):
         DistillationClassifier(Client(), TREE, cv=cv).fit(X, y)
     assert Client.n_calls == 0
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_teacher_whose_fit_does_nothing_cannot_label_by_clones(frozen):
+    nn = pytest.importorskip("torch").nn
+    teacher = TorchTeacher(nn.Linear(X.shape[1], 2))
+    if frozen:
+        teacher = make_pipeline(StandardScaler(), FrozenEstimator(GaussianNB().fit(X, y))).fit(X)
+    with pytest.raises(ValueError, match="(TorchTeacher|Pipeline) cannot be cloned and fitted"):
+        DistillationClassifier(teacher, TREE, cv=3).fit(X, y)
 
 
 def test_a_cache_gives_the_same_labels_and_the_very_teacher(tmp_path):

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill.teachers._boosters import BoosterTeacher, log_proba_of_wrapper, native_library
@@ -73,6 +74,13 @@ class TeacherReader:
     def gives_probabilities(self):
         """Whether the teacher itself is soft, rather than read through decisions or votes."""
         return hasattr(self.classifier, "predict_proba")
+
+    @property
+    def can_be_fitted(self):
+        """Whether a clone of the teacher would learn from rows that it is given."""
+        bare = last_step(thawed(self.teacher))
+        as_it_is = isinstance(bare, TorchTeacher | BoosterTeacher | FrozenEstimator)
+        return hasattr(bare, "fit") and hasattr(bare, "get_params") and not as_it_is
 
     @cached_property
     def modules(self):
