@@ -207,6 +207,8 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         self.verbose = verbose
 
     def _check_y(self, y):
+        if np.ma.getmask(y).any():
+            raise ValueError("Input y contains masked labels. Drop these rows, or label them.")
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "O" and any(map(_is_missing, y)):
             raise ValueError("Input y contains NaN. Drop these rows, or label them.")

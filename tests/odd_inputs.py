@@ -1544,6 +1544,11 @@ def plain_form(case, outcome, make):
     traits = case.option("student").traits + case.option("teacher").traits
     if fault and case.option("X").same and "ties" in traits:
         return None  # neighbours and boosters have an order or bins of their own in each container
+    if fault and sparse.issparse(outcome.made.X):
+        # Trees break ties otherwise where rows are sparse, and solvers stop elsewhere.
+        smooth = "smooth" in case.option("student").traits
+        if not smooth or case["weight"] == "wide":
+            return None
     if fault and case.option("X").same:
         # What differs in the last bit decides ties of trees and draws of labels.
         least = tolerance(case) if "smooth" in case.option("student").traits else 0

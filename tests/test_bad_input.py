@@ -760,3 +760,9 @@ def test_labels_of_several_types_are_refused():
     mixed = np.array([1, "one", 2.5] * (N // 3), dtype=object)
     match = r"several types, \['float', 'int', 'str'\].*astype\(str\)"
     assert_refuses(TypeError, match, y=mixed)
+
+
+def test_masked_labels_are_refused():
+    masked = np.ma.MaskedArray(y, np.arange(N) == 3)
+    assert_refuses(ValueError, "masked labels. Drop these rows", y=masked)
+    DistillationClassifier(**GOOD).fit(X, np.ma.MaskedArray(y))  # nothing is masked
