@@ -297,7 +297,9 @@ INSTANCES = {
         {
             "check_estimators_overwrite_params": "joblib hashes a copy of a module otherwise",
             "check_dtype_object": "what is no number is refused in words of our own",
-        },
+        }
+        | CV_ASKS_FOR_CLONES
+        | {WEIGHTS_ON_SPARSE: CV_ASKS_FOR_CLONES[WEIGHTS_ON_DENSE]},
     ),
     # -- regressors
     "ridge from logistic, out-of-fold": (distilled(LOGISTIC, Ridge(), cv=2), {}),
