@@ -59,14 +59,22 @@ settings_of_catboost = pytest.mark.parametrize("settings", SETTINGS, ids=IDS)
 
 def same(ours, theirs):
     """Tell whether settings are equal, without asking arrays for one truth value."""
-    return repr(ours) == repr(theirs)
+
+    # Steps of a Pipeline are compared by their own settings, which are listed beside them.
+    def own(params):
+        return {k: v for k, v in params.items() if k != "steps" and not hasattr(v, "fit")}
+
+    return repr(own(ours)) == repr(own(theirs))
 
 
 @settings_of_catboost
 def test_catboost_with_lists_and_dicts_is_cloned(settings):
     student = catboost(**settings)
-    with pytest.raises(RuntimeError, match="Cannot clone"):
+    if not hasattr(student, "__sklearn_tags__"):  # of CatBoost 1.2.8 or newer
         clone(student)
+    else:
+        with pytest.raises(RuntimeError, match="Cannot clone"):
+            clone(student)
     twin = clone_of(student.fit(X, y))
     assert twin is not student
     assert not twin.is_fitted()
