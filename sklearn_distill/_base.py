@@ -20,8 +20,15 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_memory
 
+from sklearn_distill.augmentation import draw_rows
 from sklearn_distill.decoding import ProbabilityDecoder
-from sklearn_distill.labelling import Labels, label_training_rows, needs_fits
+from sklearn_distill.labelling import (
+    Labels,
+    label_new_rows,
+    label_rows,
+    label_training_rows,
+    needs_fits,
+)
 from sklearn_distill.strategies import (
     STRATEGIES,
     HardLabels,
@@ -49,7 +56,7 @@ from sklearn_distill.utils.dispatch import (
 )
 from sklearn_distill.utils.pipelines import last_step, weight_keyword, with_last_step
 from sklearn_distill.utils.progress import stage
-from sklearn_distill.utils.rows import check_same_columns, check_weights, n_rows
+from sklearn_distill.utils.rows import check_same_columns, check_weights, n_rows, stack_rows
 from sklearn_distill.utils.seeds import own_rng
 
 
@@ -67,6 +74,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         "student": [HasMethods("fit"), HasMethods("forward"), None],
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "strategy": [StrOptions({"auto", *STRATEGIES}), HasMethods(["objection", "teach"])],
+        "augmenter": [HasMethods("sample"), HasMethods("fit_resample"), callable, None],
+        "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
         "cv": ["cv_object", StrOptions({"in-sample", "out-of-bag"})],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
@@ -90,7 +99,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             Weight of each row, for the student, and for an unfitted teacher if
             it takes weights.
         X_unlabeled : rows of the same kind and columns as X, default=None
-            Further rows without labels; the teacher alone labels them. In a
+            Further rows without labels; the teacher alone labels them, with ``alpha=0`` too. In a
             cross-validation each fold gets all of them, unless there are exactly
             as many as rows in X: then scikit-learn takes them for one value per
             row and slices them. Add or drop a row in that case. The transformers
@@ -121,7 +130,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             X_unlabeled = None
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
-        strategy = self._choose_strategy(student)
+        strategy = self._choose_strategy(student, X_unlabeled)
         reader = self._read_teacher(X_unlabeled, teacher_output)
         routed = self._route(reader, sample_weight, fit_params)
         # What is wrong with the student is found before hours are spent on its teacher.
@@ -130,7 +139,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             warn_of_last_resort(strategy, student)
         with stage("labels from the teacher", self.verbose):
             said = self._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
-        targets = self._make_targets(classes, labels, said, sample_weight)
+            X_unlabeled, said = self._augment(X, y, X_unlabeled, classes, said)
+        targets = self._make_targets(X, y, classes, labels, said, sample_weight)
         unlabeled = None if said.log_proba is None else X_unlabeled
         transfer_set = TransferSet(X, y, unlabeled, targets, said.reader, routed["student"]["fit"])
         with stage(f"{strategy.name} for the student", self.verbose):
@@ -193,10 +203,16 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
         return default_student(X, len(classes))
 
-    def _choose_strategy(self, student):
+    def _asks_teacher(self, X_unlabeled=None):
+        """Tell whether the student is to learn anything of the teacher."""
+        has_new_rows = X_unlabeled is not None or self.augmenter is not None
+        return self.alpha != 0 or (has_new_rows and self.unlabeled_weight != 0)
+
+    def _choose_strategy(self, student, X_unlabeled=None):
         """Return a copy of the strategy that teaches this student, with all it inherits."""
         bare = last_step(student)
-        twin = self.alpha == 0 and is_of_kind(bare, "classifier") and not is_network(bare)
+        on_its_own = not self._asks_teacher(X_unlabeled)
+        twin = on_its_own and is_of_kind(bare, "classifier") and not is_network(bare)
         strategy = clone(select_strategy(HardLabels() if twin else self.strategy, student))
         settings = strategy.get_params(deep=False)
         # None is "not set": 0 is a seed.
@@ -230,10 +246,18 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _label(self, reader, X, y, X_unlabeled, teacher_output, classes, routed):
         """Return what the teacher says of the rows; nothing if nobody asks it."""
-        if self.alpha == 0:
+        if not self._asks_teacher(X_unlabeled):
             return Labels(reader)
         if reader is None:
             return Labels(None, read_output(teacher_output, X, classes), "given")
+        asking = {
+            "fit_params": routed["teacher"]["fit"],
+            "memory": check_memory(self.memory),
+            "n_jobs": self.n_jobs,
+            "verbose": self.verbose,
+        }
+        if self.alpha == 0:
+            return label_new_rows(reader, X, y, X_unlabeled, classes, **asking)
         return label_training_rows(
             reader,
             X,
@@ -243,14 +267,30 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             cv=self.cv,
             seed=self._fold_seed(),
             split_params=routed["splitter"]["split"],
-            fit_params=routed["teacher"]["fit"],
-            memory=check_memory(self.memory),
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+            **asking,
         )
 
+    def _augment(self, X, y, X_unlabeled, classes, said):
+        """Return the rows without labels and what the teacher said, with new rows behind them."""
+        if self.augmenter is None or said.log_proba is None:
+            return X_unlabeled, said
+        proba = np.exp(said.log_proba[: len(y)])
+        X_new = draw_rows(self.augmenter, X, y, self._fold_seed(), proba)
+        of_new = label_rows(
+            said.reader,
+            X_new,
+            None,
+            classes,
+            n_jobs=self.n_jobs,
+            memory=check_memory(self.memory),
+            quiet=True,
+        )
+        log_proba = np.concatenate([said.log_proba, of_new])
+        further = X_new if X_unlabeled is None else stack_rows(X_unlabeled, X_new)
+        return further, said._replace(log_proba=log_proba)
+
     @abstractmethod
-    def _make_targets(self, classes, labels, said, sample_weight):
+    def _make_targets(self, X, y, classes, labels, said, sample_weight):
         """Return what the student is to learn, from real labels and what the teacher said."""
 
     @abstractmethod
@@ -276,18 +316,19 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                 f"{name} got both a teacher and teacher_output. Pass teacher=None to use "
                 "teacher_output, or leave teacher_output out."
             )
-        if self.alpha > 0 and reader is None:
+        if self._asks_teacher(X_unlabeled) and reader is None:
             if teacher_output is None:
                 raise ValueError(
                     f"{name} has teacher=None and no teacher_output. Pass a teacher, or its "
                     "probabilities as fit(..., teacher_output=P), or alpha=0 for a student "
                     "without a teacher."
                 )
-            if X_unlabeled is not None:
-                raise ValueError(
-                    "X_unlabeled needs a teacher to label it, but teacher is None. "
-                    "Pass a teacher, or leave X_unlabeled out."
-                )
+            for name, rows in (("X_unlabeled", X_unlabeled), ("augmenter", self.augmenter)):
+                if rows is not None:
+                    raise ValueError(
+                        f"{name} needs a teacher to label the rows, but teacher is None. "
+                        f"Pass a teacher, or leave {name} out."
+                    )
 
     def _fold_seed(self):
         """Return an int: ``random_state=None`` gives the same folds at every call."""
@@ -327,7 +368,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         keyword = weight_keyword(self.teacher)
         if keyword:
             return {keyword: sample_weight}
-        if self.alpha > 0 and np.ptp(sample_weight) > 0:
+        if self.alpha != 0 and np.ptp(sample_weight) > 0:
             warnings.warn(
                 f"The teacher {name_of(self.teacher)} does not take sample_weight in fit: the "
                 "weights are used for the student only.",
@@ -412,7 +453,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """Return the student, and the teacher if X passes through it."""
         return (
             [self.student]
-            if self.teacher is None or self.alpha == 0
+            if self.teacher is None or not self._asks_teacher()
             else [self.student, self.teacher]
         )
 

@@ -4,16 +4,21 @@ import warnings
 from numbers import Real
 
 import numpy as np
+from scipy.special import log_softmax
+from sklearn.base import clone
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
-from sklearn_distill.labelling import warn_if_contradicting
+from sklearn_distill.calibration import calibrating_factor
+from sklearn_distill.labelling import knows_by_heart, out_of_fold, warn_if_contradicting
 from sklearn_distill.targets import SoftTargets, lift_zeros
-from sklearn_distill.utils._sklearn_private import Interval
+from sklearn_distill.trust import TRUST, orthogonal, trust_in_rows, weighted_soft_labels
+from sklearn_distill.utils._sklearn_private import Interval, StrOptions
 from sklearn_distill.utils.dispatch import name_of, tags_of
+from sklearn_distill.utils.progress import stage
 
 
 class DistillationClassifier(DecodedClassifier, BaseDistillation):
@@ -59,8 +64,10 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
     temperature : float in (0, inf), default=2.0
         Softness of the targets. 1 leaves them as they are.
     alpha : float in [0, 1], default=0.5
-        Weight of the teacher. 1 ignores the real labels; 0 ignores the teacher (which is not even
-        called) and trains the same student on the labels: the twin to compare with.
+        Weight of the teacher on the labelled rows. 1 ignores the real labels. 0 ignores the
+        teacher there: without further rows (``X_unlabeled``, ``augmenter``) it is not even called,
+        and the same student is trained on the labels, the twin to compare with; with them, real
+        rows have their real labels and the others the teacher's.
     strategy : {"auto", "gradient", "soft-boosting", "weighted-labels", "target-regression", \
 "sampled-labels"} or Strategy, default="auto"
         How the student is taught: :class:`GradientTraining`, :class:`SoftBoosting`,
@@ -80,6 +87,22 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         - "out-of-bag": each row is labelled by the members of a forest or bagging that did not
           see it: one fit, or none, instead of one for each fold.
         - "in-sample": the teacher labels the rows that it was fitted on.
+    augmenter : Augmenter, over-sampler, callable or None, default=None
+        Makes new rows, which the teacher labels: one of :mod:`sklearn_distill.augmentation`, an
+        over-sampler of imbalanced-learn, or a function of (X, y, random_state).
+    unlabeled_weight : float or None, default=None
+        What the rows without a label weigh at most, all together, as a multiple of the labelled
+        ones. None lets each of them weigh as much as the mean labelled row.
+    trust : {"correct", "confidence", "weighted-soft-labels", "orthogonal"}, callable or None, \
+default=None
+        How far the teacher is believed of each row, as a factor of ``alpha``: where its first
+        choice is the real label; by the probability of that choice; where a student on labels
+        has more to learn than the teacher (which costs five fits of the student); or a function
+        of (probabilities, positions of the labels) that returns one weight from 0 to 1 for each
+        row. "orthogonal" corrects the teacher by the real labels instead.
+    calibrate : bool, default=False
+        Whether the teacher's probabilities are first sharpened or softened by one factor of their
+        logarithms, found on the real labels of rows that it has not seen.
     probability_floor : float in (0, 1), default=2e-4
         Divided by the number of classes, the smallest probability that a teacher which counts
         votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm
@@ -176,6 +199,8 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
     _parameter_constraints: dict = {
         **BaseDistillation._parameter_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither")],
+        "trust": [StrOptions({*TRUST, "weighted-soft-labels", "orthogonal"}), callable, None],
+        "calibrate": ["boolean"],
         "probability_floor": [Interval(Real, 0, 1, closed="neither")],
     }
 
@@ -188,6 +213,10 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         alpha=0.5,
         strategy="auto",
         cv=None,
+        augmenter=None,
+        unlabeled_weight=None,
+        trust=None,
+        calibrate=False,
         probability_floor=2e-4,
         memory=None,
         n_jobs=None,
@@ -200,6 +229,10 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         self.alpha = alpha
         self.strategy = strategy
         self.cv = cv
+        self.augmenter = augmenter
+        self.unlabeled_weight = unlabeled_weight
+        self.trust = trust
+        self.calibrate = calibrate
         self.probability_floor = probability_floor
         self.memory = memory
         self.n_jobs = n_jobs
@@ -244,14 +277,40 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
             )
         return classes, labels
 
-    def _make_targets(self, classes, labels, said, sample_weight):
-        log_proba = said.log_proba
+    def _make_targets(self, X, y, classes, labels, said, sample_weight):
+        log_proba, alpha = said.log_proba, self.alpha
         if log_proba is not None:
-            warn_if_contradicting(log_proba[: len(labels)], labels)
-            log_proba = lift_zeros(log_proba, self.probability_floor)
+            own = slice(len(labels))
+            warn_if_contradicting(log_proba[own], labels)
+            log_proba = np.array(lift_zeros(log_proba, self.probability_floor))
+            if self.calibrate:
+                _check_unseen(said, labels)
+                log_proba = log_proba * calibrating_factor(log_proba[own], labels, sample_weight)
+                log_proba = log_softmax(log_proba, axis=1)
+            if self.trust == "orthogonal":
+                log_proba[own] = orthogonal(log_proba[own], labels, self.temperature)
+            elif self.trust is not None:
+                alpha = alpha * self._trust_in_rows(X, y, labels, log_proba[own], sample_weight)
         return SoftTargets.from_alpha(
-            classes, labels, log_proba, self.alpha, self.temperature, sample_weight
+            classes,
+            labels,
+            log_proba,
+            alpha,
+            self.temperature,
+            sample_weight,
+            self.unlabeled_weight,
         )
+
+    def _trust_in_rows(self, X, y, labels, log_proba, sample_weight):
+        if self.trust != "weighted-soft-labels":
+            return trust_in_rows(self.trust, log_proba, labels)
+        with stage("what the student knows without a teacher", self.verbose):
+            twin = clone(self).set_params(
+                alpha=0.0, augmenter=None, trust=None, calibrate=False, verbose=0
+            )
+            log_student = out_of_fold(twin, X, y, self._fold_seed(), sample_weight)
+        log_student = lift_zeros(log_student, self.probability_floor)
+        return weighted_soft_labels(log_proba, log_student, labels)
 
     def _fitted(self, classes, targets):
         return {"classes_": classes, "temperature_": targets.temperature}
@@ -278,6 +337,16 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         tags.classifier_tags.multi_class = all(part.multi_class for part in known)
         tags.classifier_tags.poor_score = any(part.poor_score for part in known)
         return tags
+
+
+def _check_unseen(said, labels):
+    """Raise ValueError if the teacher has learned the rows by heart that are to calibrate it."""
+    seen = said.source == "in-sample"
+    if seen or (said.source == "fitted" and knows_by_heart(said.log_proba, labels)):
+        raise ValueError(
+            f"calibrate=True needs rows that the teacher {said.reader.name} has not seen, and it "
+            "was fitted on these. Set cv=5, or pass probabilities of new rows as teacher_output."
+        )
 
 
 def _check_sortable(y):

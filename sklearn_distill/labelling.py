@@ -45,6 +45,9 @@ MOST_SLOW_STAGES, ROWS_TO_KNOW = 256, 32
 #: Keys of slow stages; None once ``memory`` has been suggested.
 _SLOW_STAGES, _SUGGESTING = set(), Lock()
 
+#: A teacher whose log loss is less than this, times the entropy of what it says, knows the rows.
+BY_HEART = 0.5
+
 #: A teacher whose least certain row is more certain than this has nothing soft to teach.
 CERTAIN = 1 - 1.5e-4
 
@@ -176,6 +179,23 @@ def label_training_rows(
     return Labels(reader, log_proba, source)
 
 
+def label_new_rows(reader, X, y, X_unlabeled, classes, *, fit_params, memory, **jobs):
+    """Label the rows without labels alone; of the others the teacher says nothing, which is NaN.
+
+    Returns
+    -------
+    Labels
+        Its source is None: nobody knows what the teacher would say of the rows of X.
+    """
+    of_own = np.full((n_rows(X), len(classes)), np.nan)
+    if not reader.fitted:
+        reader = _cached(memory, _fit_on_all, (reader, X, y, fit_params))
+    if n_rows(X_unlabeled) == 0:
+        return Labels(reader, of_own)
+    of_new = label_rows(reader, X_unlabeled, None, classes, n_jobs=jobs["n_jobs"], memory=memory)
+    return Labels(reader, np.concatenate([of_own, of_new]))
+
+
 def needs_fits(reader, cv):
     """Tell whether labelling fits the teacher or clones of it; False without a teacher.
 
@@ -194,8 +214,10 @@ def needs_fits(reader, cv):
     return True
 
 
-def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
+def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None, quiet=False):
     """Label the rows of X, then those of X_unlabeled, with a fitted teacher.
+
+    It is warned of what there is to be said of its answers, unless ``quiet=True``.
 
     Returns
     -------
@@ -203,8 +225,9 @@ def label_rows(reader, X, X_unlabeled, classes, *, n_jobs=None, memory=None):
     """
     content = (reader, X, X_unlabeled, classes)
     log_proba, remarks = _cached(memory, _label_rows, content, n_jobs=n_jobs)
-    warn_how_it_is_read(reader)
-    reader.warn_of(remarks)
+    if not quiet:
+        warn_how_it_is_read(reader)
+        reader.warn_of(remarks)
     return log_proba
 
 
@@ -249,6 +272,48 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     warn_how_it_is_read(fitted)
     fitted.warn_of(remarks)
     return fitted, log_proba
+
+
+def knows_by_heart(log_proba, labels):
+    """Tell whether a teacher does better on rows than it expects of itself, by far.
+
+    The log loss of honest probabilities is near their mean entropy. A teacher that was fitted on
+    the rows has a half of that or less: it is as cautious as on new rows, and always right.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_labeled, n_classes)
+        Finite, or NaN on rows of which the teacher says nothing.
+    labels : ndarray of int, shape (n_labeled,)
+    """
+    known = ~np.isnan(log_proba).any(axis=1)
+    log_proba, labels = log_proba[known], labels[known]
+    loss = -log_proba[np.arange(len(labels)), labels].sum()
+    entropy = -(np.exp(log_proba) * log_proba).sum()
+    return bool(loss < BY_HEART * entropy)
+
+
+def out_of_fold(estimator, X, y, seed, sample_weight=None):
+    """Return what clones of an estimator say of the rows they were not fitted on.
+
+    Returns
+    -------
+    log_proba : ndarray of shape (n_samples, n_classes)
+    """
+    splits = make_splits(None, X, y, seed, {})
+    params = {} if sample_weight is None else {"sample_weight": sample_weight}
+    _, log_proba = fit_and_label(
+        TeacherReader(estimator, fitted=True),  # nobody needs one that is fitted on all rows
+        X,
+        y,
+        None,
+        np.unique(y),
+        splits=splits,
+        fit_params=params,
+        n_jobs=None,
+        verbose=0,
+    )
+    return log_proba
 
 
 def warn_if_certain(log_proba, name):

@@ -43,20 +43,32 @@ class SoftTargets:
     temperature: float = 1.0
 
     @classmethod
-    def from_alpha(cls, classes, labels, log_proba, alpha, temperature=1.0, sample_weight=None):
-        """Make targets in which the teacher has the same weight on every labelled row it judged.
+    def from_alpha(
+        cls,
+        classes,
+        labels,
+        log_proba,
+        alpha,
+        temperature=1.0,
+        sample_weight=None,
+        unlabeled_weight=None,
+    ):
+        """Make targets of labels, and of what the teacher says of these and further rows.
 
         Rows of which it says nothing, NaN for every class, are learned from their labels alone.
-        Rows without a label weigh as much as the mean row that has one.
+        Rows without a label weigh as much as the mean row that has one, or less.
 
         Parameters
         ----------
         classes, labels, log_proba, temperature
             As the attributes.
-        alpha : float
+        alpha : float or ndarray of shape (n_labeled,)
             Weight of the teacher on the labelled rows, in [0, 1].
         sample_weight : ndarray of shape (n_labeled,), default=None
             None weighs every row 1.
+        unlabeled_weight : float, default=None
+            What the rows without a label weigh at most, all together, as a multiple of those that
+            have one. None is without a bound.
 
         Returns
         -------
@@ -65,8 +77,11 @@ class SoftTargets:
         n_labeled = len(labels)
         n_unlabeled = 0 if log_proba is None else len(log_proba) - n_labeled
         weight = np.ones(n_labeled) if sample_weight is None else sample_weight
-        row_alpha = np.r_[np.full(n_labeled, float(alpha)), np.ones(n_unlabeled)]
-        row_weight = np.r_[weight, np.full(n_unlabeled, np.mean(weight))]
+        each = np.mean(weight)
+        if unlabeled_weight is not None and n_unlabeled:
+            each *= min(1.0, unlabeled_weight * n_labeled / n_unlabeled)
+        row_alpha = np.r_[np.broadcast_to(alpha, n_labeled).astype(float), np.ones(n_unlabeled)]
+        row_weight = np.r_[weight, np.full(n_unlabeled, each)]
         silent = np.zeros(0) if log_proba is None else np.isnan(log_proba).all(axis=1)
         if silent.any():
             row_alpha[silent] = 0.0

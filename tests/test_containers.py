@@ -500,7 +500,7 @@ def test_transformers_of_the_student_are_fitted_once_on_the_real_rows(strategy, 
     last = make_pipeline(RecordingTransformer(calls), last) if nested else last
     student = make_pipeline(RecordingTransformer(calls), last)
     teacher = CentroidClassifier().fit(X, y)
-    model = distilled(teacher, student, alpha=alpha, strategy=strategy if alpha else "auto")
+    model = distilled(teacher, student, alpha=alpha, strategy=strategy)
     model.fit(X, y, X_unlabeled=unlabeled)
     fits = calls.of("fit")
     assert len(fits) == (2 if nested else 1)

@@ -15,7 +15,7 @@ PACKAGE = Path(sklearn_distill.__file__).parent
 ROOMS = [
     ["utils"],
     ["losses"],
-    ["hints"],
+    ["hints", "augmentation", "calibration", "trust"],
     ["nn"],
     ["teachers"],
     ["labelling"],

@@ -122,3 +122,27 @@ def test_a_deep_and_narrow_network_needs_hints(one_thread):
     # Measured gains over soft targets alone: see the table in docs/networks.rst.
     assert accuracy["pkt"] > accuracy["soft targets"] + 0.03
     assert accuracy["pkt"] > accuracy["hard labels"] + 0.03
+
+
+def test_ad_clicks_are_rare_and_their_items_are_joined_to_them():
+    import real_data
+
+    X, y = real_data.ad_clicks()
+    assert X.shape == (60_000, 11)
+    assert y.sum() == 287
+    assert list(X.select_dtypes("number")) == ["affinity", "item_feature_0"]
+    assert not X.isna().any(axis=None)
+    again, labels = real_data.ad_clicks()  # from the cache
+    assert again.equals(X)
+    assert (labels == y).all()
+
+
+def test_crash_injuries_keep_none_as_a_category_and_numbers_as_numbers():
+    import real_data
+
+    X, y = real_data.crash_injuries()
+    assert X.shape == (93_004, 29)
+    assert len(np.unique(y)) == 8
+    assert not X.isna().any(axis=None)
+    assert X.select_dtypes("category").shape[1] == 24
+    assert not X.assign(y=y).duplicated().any()
