@@ -28,7 +28,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from scipy.stats import rankdata
 from sklearn.base import clone
@@ -52,6 +51,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier, GradientTraining
 from sklearn_distill.augmentation import Munge
+from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.labelling import Labels
 from sklearn_distill.targets import SoftTargets, lift_zeros
 
@@ -358,10 +358,7 @@ class Stage:
     @cached_property
     def power(self):
         """The 1/t of the temperature t that calibrates the out-of-fold labels."""
-        log_p, own = self.out_of_fold, (np.arange(len(self.y)), self.y)
-        lifted = lift_zeros(log_p, FLOOR)
-        loss = lambda log_power: -log_softmax(np.exp(log_power) * lifted, axis=1)[own].mean()  # noqa: E731
-        return np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)
+        return calibrating_factor(lift_zeros(self.out_of_fold, FLOOR), self.y)
 
     def ask(self, X):
         return log_of(self.teacher.predict_proba(X))

@@ -20,7 +20,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_memory
 
-from sklearn_distill.augmentation import draw_rows
+from sklearn_distill.augmentation._adapters import as_augmenter, draw_rows
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.labelling import (
     Labels,
@@ -126,7 +126,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             If the student cannot learn soft targets.
         """
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
-        if n_rows(X_unlabeled) == 0:
+        if n_rows(X_unlabeled) == 0 or self.unlabeled_weight == 0:
             X_unlabeled = None
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
@@ -135,6 +135,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         routed = self._route(reader, sample_weight, fit_params)
         # What is wrong with the student is found before hours are spent on its teacher.
         check_before_teaching(strategy, student, routed["student"]["fit"])
+        if self._augments():
+            as_augmenter(self.augmenter).check(X)
         if self.strategy == "auto":
             warn_of_last_resort(strategy, student)
         with stage("labels from the teacher", self.verbose):
@@ -147,9 +149,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked, and then all at once.
         vars(self).update(
-            teacher_=said.reader.teacher
-            if said.reader is not None and said.reader.fitted
-            else None,
+            teacher_=said.teacher,
             label_source_=said.source,
             student_=student,
             decoder_=decoder,
@@ -205,8 +205,14 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _asks_teacher(self, X_unlabeled=None):
         """Tell whether the student is to learn anything of the teacher."""
-        has_new_rows = X_unlabeled is not None or self.augmenter is not None
-        return self.alpha != 0 or (has_new_rows and self.unlabeled_weight != 0)
+        return self.alpha != 0 or X_unlabeled is not None or self._augments()
+
+    def _augments(self):
+        return self.augmenter is not None and self.unlabeled_weight != 0
+
+    def _asks_about_new_rows_only(self):
+        """Tell whether nobody needs to know what the teacher says of rows with labels."""
+        return self.alpha == 0 and getattr(self.augmenter, "focus", None) != "uncertain"
 
     def _choose_strategy(self, student, X_unlabeled=None):
         """Return a copy of the strategy that teaches this student, with all it inherits."""
@@ -256,7 +262,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             "n_jobs": self.n_jobs,
             "verbose": self.verbose,
         }
-        if self.alpha == 0:
+        if self._asks_about_new_rows_only():
             return label_new_rows(reader, X, y, X_unlabeled, classes, **asking)
         return label_training_rows(
             reader,
@@ -272,7 +278,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     def _augment(self, X, y, X_unlabeled, classes, said):
         """Return the rows without labels and what the teacher said, with new rows behind them."""
-        if self.augmenter is None or said.log_proba is None:
+        if not self._augments():
             return X_unlabeled, said
         proba = np.exp(said.log_proba[: len(y)])
         X_new = draw_rows(self.augmenter, X, y, self._fold_seed(), proba)
@@ -323,8 +329,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                     "probabilities as fit(..., teacher_output=P), or alpha=0 for a student "
                     "without a teacher."
                 )
-            for name, rows in (("X_unlabeled", X_unlabeled), ("augmenter", self.augmenter)):
-                if rows is not None:
+            new_rows = {"X_unlabeled": X_unlabeled is not None, "augmenter": self._augments()}
+            for name, given in new_rows.items():
+                if given:
                     raise ValueError(
                         f"{name} needs a teacher to label the rows, but teacher is None. "
                         f"Pass a teacher, or leave {name} out."

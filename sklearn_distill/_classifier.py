@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_distill._base import BaseDistillation
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
 from sklearn_distill.calibration import calibrating_factor
-from sklearn_distill.labelling import knows_by_heart, out_of_fold, warn_if_contradicting
+from sklearn_distill.doubts import knows_by_heart, warn_if_contradicting
+from sklearn_distill.labelling import out_of_fold
 from sklearn_distill.targets import SoftTargets, lift_zeros
 from sklearn_distill.trust import TRUST, orthogonal, trust_in_rows, weighted_soft_labels
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
@@ -277,6 +278,9 @@ default=None
             )
         return classes, labels
 
+    def _asks_about_new_rows_only(self):
+        return super()._asks_about_new_rows_only() and not self.calibrate
+
     def _make_targets(self, X, y, classes, labels, said, sample_weight):
         log_proba, alpha = said.log_proba, self.alpha
         if log_proba is not None:
@@ -284,12 +288,12 @@ default=None
             warn_if_contradicting(log_proba[own], labels)
             log_proba = np.array(lift_zeros(log_proba, self.probability_floor))
             if self.calibrate:
-                _check_unseen(said, labels)
+                _check_unseen(said, log_proba[own], labels)
                 log_proba = log_proba * calibrating_factor(log_proba[own], labels, sample_weight)
                 log_proba = log_softmax(log_proba, axis=1)
             if self.trust == "orthogonal":
                 log_proba[own] = orthogonal(log_proba[own], labels, self.temperature)
-            elif self.trust is not None:
+            elif self.trust is not None and self.alpha != 0:
                 alpha = alpha * self._trust_in_rows(X, y, labels, log_proba[own], sample_weight)
         return SoftTargets.from_alpha(
             classes,
@@ -339,10 +343,10 @@ default=None
         return tags
 
 
-def _check_unseen(said, labels):
+def _check_unseen(said, log_proba, labels):
     """Raise ValueError if the teacher has learned the rows by heart that are to calibrate it."""
     seen = said.source == "in-sample"
-    if seen or (said.source == "fitted" and knows_by_heart(said.log_proba, labels)):
+    if seen or (said.source == "fitted" and knows_by_heart(log_proba, labels)):
         raise ValueError(
             f"calibrate=True needs rows that the teacher {said.reader.name} has not seen, and it "
             "was fitted on these. Set cv=5, or pass probabilities of new rows as teacher_output."

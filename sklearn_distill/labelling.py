@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_distill.doubts import warn_if_certain
 from sklearn_distill.teachers import (
     Remarks,
     TeacherReader,
@@ -44,12 +45,6 @@ MOST_SLOW_STAGES, ROWS_TO_KNOW = 256, 32
 
 #: Keys of slow stages; None once ``memory`` has been suggested.
 _SLOW_STAGES, _SUGGESTING = set(), Lock()
-
-#: A teacher whose log loss is less than this, times the entropy of what it says, knows the rows.
-BY_HEART = 0.5
-
-#: A teacher whose least certain row is more certain than this has nothing soft to teach.
-CERTAIN = 1 - 1.5e-4
 
 
 def label(teacher, chunks, classes=None, *, n_jobs=None):
@@ -131,6 +126,11 @@ class Labels(NamedTuple):
     log_proba: np.ndarray | None = None
     source: str | None = None
 
+    @property
+    def teacher(self):
+        """The fitted teacher itself; None if there is none."""
+        return self.reader.teacher if self.reader is not None and self.reader.fitted else None
+
 
 def label_training_rows(
     reader, X, y, X_unlabeled, classes, *, cv, seed, split_params, fit_params, memory, **jobs
@@ -189,6 +189,7 @@ def label_new_rows(reader, X, y, X_unlabeled, classes, *, fit_params, memory, **
     """
     of_own = np.full((n_rows(X), len(classes)), np.nan)
     if not reader.fitted:
+        _check_takes_labels(reader, classes)
         reader = _cached(memory, _fit_on_all, (reader, X, y, fit_params))
     if n_rows(X_unlabeled) == 0:
         return Labels(reader, of_own)
@@ -257,11 +258,7 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
         Fitted on all rows of X, or as it came.
     log_proba : ndarray of shape (n_rows(X) + n_rows(X_unlabeled), n_classes)
     """
-    if booster_of(last_step(reader.teacher)) == "xgboost" and not _are_positions(classes):
-        raise ValueError(
-            f"The teacher {reader.name} takes no labels but 0 to {len(classes) - 1}. Encode y: "
-            "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
-        )
+    _check_takes_labels(reader, classes)
     content = (reader, X, y, X_unlabeled, classes, splits, fit_params)
     start = perf_counter()
     fitted, log_proba, remarks = _cached(memory, _fit_and_label, content, **jobs)
@@ -272,25 +269,6 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     warn_how_it_is_read(fitted)
     fitted.warn_of(remarks)
     return fitted, log_proba
-
-
-def knows_by_heart(log_proba, labels):
-    """Tell whether a teacher does better on rows than it expects of itself, by far.
-
-    The log loss of honest probabilities is near their mean entropy. A teacher that was fitted on
-    the rows has a half of that or less: it is as cautious as on new rows, and always right.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n_labeled, n_classes)
-        Finite, or NaN on rows of which the teacher says nothing.
-    labels : ndarray of int, shape (n_labeled,)
-    """
-    known = ~np.isnan(log_proba).any(axis=1)
-    log_proba, labels = log_proba[known], labels[known]
-    loss = -log_proba[np.arange(len(labels)), labels].sum()
-    entropy = -(np.exp(log_proba) * log_proba).sum()
-    return bool(loss < BY_HEART * entropy)
 
 
 def out_of_fold(estimator, X, y, seed, sample_weight=None):
@@ -314,61 +292,6 @@ def out_of_fold(estimator, X, y, seed, sample_weight=None):
         verbose=0,
     )
     return log_proba
-
-
-def warn_if_certain(log_proba, name):
-    """Warn if every row has one class at the ceiling: there is nothing soft to learn.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n_labeled, n_classes)
-    name : str
-        The teacher's.
-    """
-    if np.fmax.reduce(log_proba, axis=1).min() > np.log(CERTAIN):
-        warnings.warn(
-            f"The teacher {name} is certain of every training row, so its labels are no softer "
-            "than the real ones. It may have memorised the rows it was fitted on: set cv=5 to "
-            "have them labelled out-of-fold, by clones of it.",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
-def warn_if_contradicting(log_proba, labels):
-    """Warn if the teacher agrees with the real labels clearly less than a guess would.
-
-    Swapped columns look like this, and networks whose inputs were not scaled often do. A teacher
-    with balanced classes may agree with fewer rows than the majority class does and still know
-    every class, so that its mean over the classes must be worse than chance as well, by three
-    standard errors.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n_labeled, n_classes)
-        NaN for a class that a fold could not know.
-    labels : ndarray of int, shape (n_labeled,)
-    """
-    n_classes = log_proba.shape[1]
-    known = ~np.isnan(log_proba).any(axis=1)
-    log_proba, labels = log_proba[known], labels[known]
-    if len(labels) == 0:
-        return
-    agrees = log_proba.argmax(axis=1) == labels
-    counts = np.bincount(labels, minlength=n_classes)
-    present = counts > 0
-    of_class = np.bincount(labels, agrees, minlength=n_classes)[present] / counts[present]
-    share, majority = agrees.mean(), counts.max() / len(labels)
-    error = np.sqrt((n_classes - 1) * (1 / counts[present]).sum()) / n_classes / present.sum()
-    if share < majority and of_class.mean() < 1 / n_classes - 3 * error:
-        warnings.warn(
-            f"The teacher's first choice is the real label of {share:.0%} of the rows, and the "
-            f"most frequent class is that of {majority:.0%}. Check the order of its columns "
-            "(sorted classes, or named by classes=) and what its inputs must go through "
-            "(preprocess=, a Pipeline).",
-            UserWarning,
-            stacklevel=6,
-        )
 
 
 def make_splits(cv, X, y, seed, split_params):
@@ -416,6 +339,14 @@ def make_splits(cv, X, y, seed, split_params):
             "StratifiedKFold, or cv='in-sample'."
         )
     return splits
+
+
+def _check_takes_labels(reader, classes):
+    if booster_of(last_step(reader.teacher)) == "xgboost" and not _are_positions(classes):
+        raise ValueError(
+            f"The teacher {reader.name} takes no labels but 0 to {len(classes) - 1}. Encode y: "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
+        )
 
 
 def _are_positions(classes):

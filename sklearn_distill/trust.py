@@ -5,7 +5,7 @@ labels have corrected.
 """
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 
 def correct(log_proba, labels):
@@ -120,10 +120,14 @@ def orthogonal(log_proba, labels, temperature):
     .. [1] T. Dao, G. Kamath, V. Syrgkanis, L. Mackey, "Knowledge Distillation as Semiparametric
        Inference", ICLR 2021, `arXiv:2104.09732 <https://arxiv.org/abs/2104.09732>`_.
     """
-    w = softmax(log_proba / temperature, axis=1)
     own = np.arange(len(labels)), labels
-    ratio = w[own] / np.exp(log_proba[own])  # w_y / p_y
-    corrected = w * (1 - ratio / temperature)[:, None]
-    corrected[own] += ratio / temperature
-    least = w * np.finfo(np.float64).eps
-    return log_softmax(temperature * np.log(np.maximum(corrected, least)), axis=1)
+    log_w = log_softmax(log_proba / temperature, axis=1)
+    # In logarithms: the label of a row may have less than the smallest float, and w_y / p_y is
+    # then larger than the largest. What is below 0 keeps its order, far below everything else.
+    log_ratio = log_w[own] - log_proba[own] - np.log(temperature)
+    with np.errstate(divide="ignore", over="ignore"):
+        left = np.log(np.maximum(1 - np.exp(log_ratio), np.finfo(np.float64).eps))
+        of_label = np.logaddexp(log_w[own], log_ratio + np.log1p(-np.exp(log_w[own])))
+    log_target = log_w + left[:, None]
+    log_target[own] = of_label
+    return log_softmax(temperature * log_target, axis=1)

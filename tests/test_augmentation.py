@@ -7,10 +7,14 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier
@@ -21,9 +25,8 @@ from sklearn_distill.augmentation import (
     LeafSwap,
     Munge,
     ScaledNoise,
-    as_augmenter,
-    draw_rows,
 )
+from sklearn_distill.augmentation._adapters import as_augmenter, draw_rows
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.trust import orthogonal, trust_in_rows
 
@@ -329,6 +332,83 @@ def test_new_rows_need_a_teacher():
         model.fit(X, y, teacher_output=TEACHER.predict_proba(X))
 
 
+def test_a_fitted_tree_survives_clones_and_searches():
+    forest = RandomForestClassifier(5, random_state=0).fit(X, y)
+    swap = LeafSwap(2, tree=forest)
+    assert clone(swap).tree is forest
+    model = DistillationClassifier(TEACHER, STUDENT, augmenter=Composition([swap, ScaledNoise()]))
+    search = GridSearchCV(model, {"alpha": [0, 0.5]}, cv=2, n_jobs=2, error_score="raise")
+    assert search.fit(X, y).score(X, y) > 0.9
+
+
+def test_rows_without_weight_are_not_even_made():
+    def never(X, y, random_state):
+        raise AssertionError
+
+    model = DistillationClassifier(TEACHER, STUDENT, augmenter=never, unlabeled_weight=0)
+    plain = clone(model).set_params(augmenter=None).fit(X, y)
+    model.fit(X, y, X_unlabeled=X[:5])
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+class Counter(LogisticRegression):
+    n_fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        Counter.n_fits += 1
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "match"),
+    [
+        (Munge(times=-1), "'times' parameter of Munge"),
+        (Composition([]), "list of augmenters of this package. Got none"),
+        (Composition([print]), "Got .'builtin_function_or_method'"),
+        (ColumnSwap(share=2), "'share' parameter of ColumnSwap"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_found_before_the_teacher_is_fitted(augmenter, match):
+    Counter.n_fits = 0
+    model = DistillationClassifier(Counter(), STUDENT, augmenter=augmenter)
+    with pytest.raises((ValueError, TypeError), match=match):
+        model.fit(X, y)
+    assert Counter.n_fits == 0
+
+
+def test_texts_are_no_table_to_augment_and_this_is_said_at_once():
+    Counter.n_fits = 0
+    student = make_pipeline(CountVectorizer(), LogisticRegression())
+    teacher = make_pipeline(CountVectorizer(), Counter())
+    model = DistillationClassifier(teacher, student, augmenter=Munge())
+    with pytest.raises(TypeError, match="Munge makes new rows of a table"):
+        model.fit(["a word", "two words"] * 9, [0, 1] * 9)
+    assert Counter.n_fits == 0
+
+
+def test_with_alpha_0_too_uncertain_rows_are_where_new_ones_begin():
+    """It needs what the teacher says of real rows, though nobody learns it."""
+    taught = []
+
+    class Looker(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            taught.append(X)
+            return super().fit(X, y, sample_weight)
+
+    augmenter = ScaledNoise(focus="uncertain", scale=0)
+    DistillationClassifier(TEACHER, Looker(max_iter=500), alpha=0, augmenter=augmenter).fit(X, y)
+    new = np.unique(taught[0][150:], axis=0)
+    assert len(new) < 120 < len(np.unique(X, axis=0))  # not every row once
+
+
+def test_an_unfitted_xgboost_teacher_of_new_rows_takes_positions_only():
+    teacher = pytest.importorskip("xgboost").XGBClassifier(n_estimators=2)
+    model = DistillationClassifier(teacher, STUDENT, alpha=0, augmenter=Munge())
+    with pytest.raises(ValueError, match="takes no labels but 0 to 2. Encode y"):
+        model.fit(X, y.astype(str))
+
+
 # -- trust and calibration -------------------------------------------------------------------
 
 
@@ -368,6 +448,60 @@ def test_orthogonal_targets_are_those_of_the_paper(temperature):
     log_m = orthogonal(np.log(P), labels, temperature) / temperature
     got = np.exp(log_m) / np.exp(log_m).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(got, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [1, 2, 8])
+@pytest.mark.parametrize("log_p", [-27.0, -800.0, -1e5])  # 1e-12, and less than any float
+def test_orthogonal_targets_of_a_label_that_the_teacher_rules_out(log_p, temperature):
+    log_proba = np.array([[-1e-12, log_p, log_p - 1]])
+    m = np.exp(orthogonal(log_proba, np.array([1]), temperature))
+    np.testing.assert_allclose(m, [[0, 1, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1, 8])
+@pytest.mark.parametrize("student", [STUDENT, DecisionTreeClassifier(random_state=0)], ids=str)
+def test_full_trust_changes_nothing_with_weights_and_class_weights(student, temperature):
+    student = clone(student).set_params(class_weight={0: 1, 1: 5, 2: 0.5})
+    model = DistillationClassifier(
+        GaussianNB(), student, alpha=1e-6, temperature=temperature, random_state=0
+    )
+    weight = np.random.RandomState(0).uniform(0.1, 3, len(y))
+    plain = clone(model).fit(X, y, weight).predict_proba(X)
+    full = clone(model).set_params(trust=lambda P, y: np.ones(len(y))).fit(X, y, weight)
+    np.testing.assert_array_equal(full.predict_proba(X), plain)
+
+
+def test_a_calibrated_teacher_is_the_one_of_its_calibrated_probabilities():
+    rare = np.r_[np.arange(100), [101, 120, 140]]  # a class of three rows
+    rows, labels = X[rare], y[rare]
+    model = DistillationClassifier(GaussianNB(), STUDENT, alpha=1, calibrate=True, cv=3)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    P = cross_val_predict(GaussianNB(), rows, labels, cv=folds, method="predict_log_proba")
+    P *= calibrating_factor(P, labels)
+    P = np.exp(P - np.logaddexp.reduce(P, axis=1)[:, None])
+    by_hand = clone(model).set_params(teacher=None, calibrate=False)
+    by_hand.fit(rows, labels, teacher_output=P)
+    got = model.fit(rows, labels).predict_proba(X)
+    np.testing.assert_allclose(got, by_hand.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5])
+def test_new_rows_are_calibrated_too(alpha):
+    settings = {"alpha": alpha, "temperature": 1, "cv": 3, "random_state": 0}
+    model = DistillationClassifier(GaussianNB(), STUDENT, augmenter=Munge(3), **settings)
+    plain = model.fit(X, y).predict_proba(X)
+    calibrated = clone(model).set_params(calibrate=True).fit(X, y).predict_proba(X)
+    assert np.abs(plain - calibrated).max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:The teacher Pipeline is certain of every training row")
+@pytest.mark.parametrize("teacher", [RandomForestClassifier, ExtraTreesClassifier])
+def test_a_teacher_that_knows_the_rows_by_heart_is_not_calibrated_on_them(teacher):
+    rows, labels = load_breast_cancer(return_X_y=True)
+    fitted = make_pipeline(StandardScaler(), teacher(50, random_state=0)).fit(rows, labels)
+    model = DistillationClassifier(fitted, STUDENT, calibrate=True, cv="in-sample")
+    with pytest.raises(ValueError, match="has not seen.*Set cv=5"):
+        model.fit(rows, labels, X_unlabeled=rows[:9])
 
 
 @pytest.mark.parametrize("trust", ["correct", "confidence", "weighted-soft-labels", "orthogonal"])

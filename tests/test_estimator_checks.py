@@ -472,6 +472,9 @@ def boosters():
     if find_spec("catboost"):
         from catboost import CatBoostClassifier
 
+        if " object at " in repr(CatBoostClassifier()):  # old ones have no words of their own
+            CatBoostClassifier.__repr__ = lambda self: f"CatBoostClassifier({self.get_params()})"
+
         settings |= {"depth": 2, "thread_count": 1, "verbose": 0, "allow_writing_files": False}
         booster = CatBoostClassifier(**settings)
         yield booster, cat(booster)

@@ -15,7 +15,7 @@ PACKAGE = Path(sklearn_distill.__file__).parent
 ROOMS = [
     ["utils"],
     ["losses"],
-    ["hints", "augmentation", "calibration", "trust"],
+    ["hints", "augmentation", "calibration", "doubts", "trust"],
     ["nn"],
     ["teachers"],
     ["labelling"],

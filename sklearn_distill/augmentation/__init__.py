@@ -5,7 +5,6 @@ An augmenter is a small object with ``sample(X, y, random_state)``; ``augmenter=
 imbalanced-learn, or a function.
 """
 
-from sklearn_distill.augmentation._adapters import as_augmenter, draw_rows
 from sklearn_distill.augmentation._augmenters import (
     Augmenter,
     ColumnSwap,
@@ -24,6 +23,4 @@ __all__ = [
     "LeafSwap",
     "Munge",
     "ScaledNoise",
-    "as_augmenter",
-    "draw_rows",
 ]

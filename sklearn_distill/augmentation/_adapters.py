@@ -21,16 +21,11 @@ class FunctionAugmenter(Augmenter):
         ``function(X, y, random_state)`` returns new rows.
     """
 
-    _parameter_constraints: dict = {"function": [callable]}
-
     def __init__(self, function):
         self.function = function
 
     def _sample(self, X, y, rng, proba):
         return self.function(X, y, rng), None
-
-    def _make(self, X, y, base, rng):
-        raise NotImplementedError  # the function does
 
 
 class ResamplerAugmenter(Augmenter):
@@ -59,22 +54,6 @@ class ResamplerAugmenter(Augmenter):
             )
         return take_rows(got, np.arange(n_samples, n_rows(got))), None
 
-    def _make(self, X, y, base, rng):
-        raise NotImplementedError  # the sampler does
-
-
-class _Foreign(Augmenter):
-    """Somebody else's object with ``sample(X, y, random_state)``."""
-
-    def __init__(self, augmenter):
-        self.augmenter = augmenter
-
-    def _sample(self, X, y, rng, proba):
-        return self.augmenter.sample(X, y, rng), None
-
-    def _make(self, X, y, base, rng):
-        raise NotImplementedError
-
 
 def as_augmenter(thing):
     """Return anything that makes new rows as an augmenter.
@@ -96,7 +75,7 @@ def as_augmenter(thing):
     if isinstance(thing, Augmenter):
         return thing
     if hasattr(thing, "sample"):
-        return _Foreign(thing)
+        return FunctionAugmenter(thing.sample)
     if hasattr(thing, "fit_resample"):
         return ResamplerAugmenter(thing)
     if callable(thing):

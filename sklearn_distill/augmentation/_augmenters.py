@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_random_state
 
@@ -15,47 +14,37 @@ from sklearn_distill.augmentation._cells import (
     assemble,
     is_continuous,
     is_table,
-    n_columns,
     swap_stored,
 )
-from sklearn_distill.utils._sklearn_private import HasMethods, Interval, StrOptions, take_rows
+from sklearn_distill.augmentation._donors import AnyOther, SameGroup, nearest_rows, swap_columns
+from sklearn_distill.utils._sklearn_private import HasMethods, Interval, StrOptions
+from sklearn_distill.utils.cloning import clone_with
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import reach_last_step
 from sklearn_distill.utils.rows import n_rows
-
-#: Neighbours that are looked at for one that is not the row itself or a copy of it.
-NEIGHBOURS = 4
 
 #: Rows of a leaf of the small tree of :class:`LeafSwap`, at least.
 ROWS_OF_A_LEAF = 10
 
 
 class Augmenter(BaseEstimator, ABC):
-    """Makes new rows out of real ones.
+    """Makes new rows out of real ones: what all augmenters have in common.
 
-    A new row begins as a *base*, a real row that ``focus`` chooses, and is changed with the help
-    of other rows, its *donors*. Subclasses say how, in ``_make``.
+    See Also
+    --------
+    Munge, ColumnSwap, LeafSwap, Interpolation, ScaledNoise : Augmenters for tables.
+    Composition : Several of them, one after another.
 
-    Parameters
-    ----------
-    times : float, default=1.0
-        New rows for each row of X.
-    focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as: every row equally often; rows of which the teacher is less
-        certain more often, by the entropy of its probabilities; or every class equally often.
+    Notes
+    -----
+    An augmenter of your own need not be a subclass: any object with a method
+    ``sample(X, y, random_state)`` is one, and any function of these arguments.
     """
 
-    _parameter_constraints: dict = {
-        "times": [Interval(Real, 0, None, closed="neither")],
-        "focus": [StrOptions({"uniform", "uncertain", "rare"})],
-    }
-
-    def __init__(self, times=1.0, *, focus="uniform"):
-        self.times = times
-        self.focus = focus
+    _parameter_constraints: dict = {}
 
     def sample(self, X, y=None, random_state=None, *, proba=None):
-        """Make ``times`` as many new rows as X has, and at least one.
+        """Make new rows.
 
         Parameters
         ----------
@@ -80,11 +69,53 @@ class Augmenter(BaseEstimator, ABC):
         TypeError
             If X is no table.
         """
+        self.check(X)
+        y = None if y is None else np.asarray(y)
         return self._sample(X, y, check_random_state(random_state), proba)[0]
 
-    def _sample(self, X, y, rng, proba):
-        """Return new rows, and the positions of those that they began as."""
+    def check(self, X):
+        """Raise what ``sample`` would raise of the settings and the kind of rows.
+
+        Parameters
+        ----------
+        X : rows
+        """
         self._validate_params()
+
+    @abstractmethod
+    def _sample(self, X, y, rng, proba):
+        """Return new rows, and the positions of those that they began as; None if unknown."""
+
+
+class RowAugmenter(Augmenter):
+    """New rows that begin as real ones, the *bases*, and take something of others, the *donors*.
+
+    Parameters
+    ----------
+    times : float, default=1.0
+        New rows for each row of X; at least one in all.
+    focus : {"uniform", "uncertain", "rare"}, default="uniform"
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
+    """
+
+    _parameter_constraints: dict = {
+        "times": [Interval(Real, 0, None, closed="neither")],
+        "focus": [StrOptions({"uniform", "uncertain", "rare"})],
+    }
+
+    def __init__(self, times=1.0, *, focus="uniform"):
+        self.times = times
+        self.focus = focus
+
+    def check(self, X):
+        """Raise what ``sample`` would raise of the settings and the kind of rows.
+
+        Parameters
+        ----------
+        X : rows
+        """
+        super().check(X)
         if not is_table(X):
             raise TypeError(
                 f"{name_of(self)} makes new rows of a table: an array of two dimensions, a data "
@@ -92,7 +123,8 @@ class Augmenter(BaseEstimator, ABC):
             )
         if n_rows(X) == 0:
             raise ValueError(f"{name_of(self)} needs rows to begin with. Got none.")
-        y = None if y is None else np.asarray(y)
+
+    def _sample(self, X, y, rng, proba):
         base = self._bases(n_rows(X), y, proba, rng)
         return self._make(X, y, base, rng), base
 
@@ -130,7 +162,7 @@ def _entropy(proba):
     return -(p * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
 
 
-class ColumnSwap(Augmenter):
+class ColumnSwap(RowAugmenter):
     """New rows some of whose columns come from other rows, drawn at random.
 
     Parameters
@@ -141,7 +173,8 @@ class ColumnSwap(Augmenter):
         Share of the columns that are swapped in each row: at least one of them, and no more than
         leaves one of the row's own.
     focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as; see :class:`Augmenter`.
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
 
     See Also
     --------
@@ -165,7 +198,7 @@ class ColumnSwap(Augmenter):
     """
 
     _parameter_constraints: dict = {
-        **Augmenter._parameter_constraints,
+        **RowAugmenter._parameter_constraints,
         "share": [Interval(Real, 0, 1, closed="right")],
     }
 
@@ -174,10 +207,10 @@ class ColumnSwap(Augmenter):
         self.share = share
 
     def _make(self, X, y, base, rng):
-        return _swap_columns(X, base, self.share, _AnyOther(n_rows(X)), rng)
+        return swap_columns(X, base, self.share, AnyOther(n_rows(X)), rng)
 
 
-class LeafSwap(Augmenter):
+class LeafSwap(RowAugmenter):
     """New rows some of whose columns come from rows in the same leaf of a tree.
 
     What a tree cannot tell apart may be exchanged without leaving the region where such rows
@@ -193,7 +226,8 @@ class LeafSwap(Augmenter):
         Fitted: a tree, a forest (one of its trees is drawn), or a Pipeline that ends in one; the
         teacher, say. None grows a small tree on X and y.
     focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as; see :class:`Augmenter`.
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
 
     See Also
     --------
@@ -219,7 +253,11 @@ class LeafSwap(Augmenter):
         self.tree = tree
 
     def _make(self, X, y, base, rng):
-        return _swap_columns(X, base, self.share, _SameGroup(self._leaves(X, y, rng)), rng)
+        return swap_columns(X, base, self.share, SameGroup(self._leaves(X, y, rng)), rng)
+
+    def __sklearn_clone__(self):
+        """Clone the settings; the tree is fitted, and stays so."""
+        return clone_with(self, tree=self.tree)
 
     def _leaves(self, X, y, rng):
         if self.tree is not None:
@@ -239,7 +277,7 @@ class LeafSwap(Augmenter):
         return leaves[:, rng.randint(leaves.shape[1])]
 
 
-class Munge(Augmenter):
+class Munge(RowAugmenter):
     """New rows between a row and its nearest neighbour: MUNGE.
 
     Each column takes the neighbour's value with a probability. With ``local_variance`` s a number
@@ -259,7 +297,8 @@ class Munge(Augmenter):
         Neighbours are looked for among so many rows, drawn at random: the time for n rows is then
         proportional to n.
     focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as; see :class:`Augmenter`.
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
 
     See Also
     --------
@@ -288,7 +327,7 @@ class Munge(Augmenter):
     """
 
     _parameter_constraints: dict = {
-        **Augmenter._parameter_constraints,
+        **RowAugmenter._parameter_constraints,
         "swap_probability": [Interval(Real, 0, 1, closed="both")],
         "local_variance": [Interval(Real, 0, None, closed="neither"), None],
         "max_candidates": [Interval(Integral, 2, None, closed="left")],
@@ -309,7 +348,7 @@ class Munge(Augmenter):
         self.max_candidates = max_candidates
 
     def _make(self, X, y, base, rng):
-        donor = _nearest(X, self.max_candidates, rng)[base]
+        donor = nearest_rows(X, self.max_candidates, rng)[base]
         if sparse.issparse(X):
             return swap_stored(X, base, donor, self.swap_probability, rng)
 
@@ -325,7 +364,7 @@ class Munge(Augmenter):
         return assemble(X, len(base), cells)
 
 
-class Interpolation(Augmenter):
+class Interpolation(RowAugmenter):
     """New rows on the line between two rows, as mixup has them [1]_, without labels.
 
     Numbers that are not all whole are interpolated; whole numbers, categories and texts are those
@@ -339,7 +378,8 @@ class Interpolation(Augmenter):
         The place on the line is drawn from a Beta distribution with this for both parameters: 1
         is uniform, less is nearer to the ends.
     focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as; see :class:`Augmenter`.
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
 
     References
     ----------
@@ -357,7 +397,7 @@ class Interpolation(Augmenter):
     """
 
     _parameter_constraints: dict = {
-        **Augmenter._parameter_constraints,
+        **RowAugmenter._parameter_constraints,
         "concentration": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -366,7 +406,7 @@ class Interpolation(Augmenter):
         self.concentration = concentration
 
     def _make(self, X, y, base, rng):
-        donor = _AnyOther(n_rows(X)).of(base, rng)
+        donor = AnyOther(n_rows(X)).of(base, rng)
         u = rng.beta(self.concentration, self.concentration, size=len(base))
         if sparse.issparse(X):
             return _between_sparse(X, base, donor, u, rng)
@@ -381,7 +421,7 @@ class Interpolation(Augmenter):
         return assemble(X, len(base), cells)
 
 
-class ScaledNoise(Augmenter):
+class ScaledNoise(RowAugmenter):
     """New rows whose numbers have noise, in proportion to the spread of their column.
 
     Only numbers that are not all whole are changed, of sparse rows those that are stored.
@@ -393,7 +433,8 @@ class ScaledNoise(Augmenter):
     scale : float, default=0.1
         Standard deviation of the noise, in standard deviations of the column.
     focus : {"uniform", "uncertain", "rare"}, default="uniform"
-        Which rows new ones begin as; see :class:`Augmenter`.
+        Which rows new ones begin as: every row equally often; rows of which the teacher is less
+        certain more often, by the entropy of its probabilities; or every class equally often.
 
     Examples
     --------
@@ -406,7 +447,7 @@ class ScaledNoise(Augmenter):
     """
 
     _parameter_constraints: dict = {
-        **Augmenter._parameter_constraints,
+        **RowAugmenter._parameter_constraints,
         "scale": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -455,88 +496,29 @@ class Composition(Augmenter):
     def __init__(self, augmenters):
         self.augmenters = augmenters
 
-    def _sample(self, X, y, rng, proba):
-        self._validate_params()
+    def check(self, X):
+        """Raise what ``sample`` would raise of the settings and the kind of rows.
+
+        Parameters
+        ----------
+        X : rows
+        """
+        super().check(X)
         strange = [name_of(one) for one in self.augmenters if not isinstance(one, Augmenter)]
         if strange or not self.augmenters:
             raise TypeError(
                 f"Composition takes a list of augmenters of this package. Got {strange or 'none'}."
             )
+        for augmenter in self.augmenters:
+            augmenter.check(X)
+
+    def _sample(self, X, y, rng, proba):
         base = np.arange(n_rows(X))
         for augmenter in self.augmenters:
-            of_y = None if y is None else np.asarray(y)[base]
             of_proba = None if proba is None else np.asarray(proba)[base]
-            X, chosen = augmenter._sample(X, of_y, rng, of_proba)
+            X, chosen = augmenter._sample(X, None if y is None else y[base], rng, of_proba)
             base = base[chosen]
         return X, base
-
-    def _make(self, X, y, base, rng):
-        raise NotImplementedError  # its augmenters do
-
-
-class _AnyOther:
-    """Donors: any other row, each as likely."""
-
-    def __init__(self, n_samples):
-        self.n_samples = n_samples
-
-    def of(self, base, rng):
-        steps = 1 + rng.randint(max(1, self.n_samples - 1), size=len(base))
-        return (base + steps) % self.n_samples
-
-
-class _SameGroup:
-    """Donors: any other row of the same group; the row itself if it is alone there."""
-
-    def __init__(self, groups):
-        groups = np.unique(groups, return_inverse=True)[1]
-        counts = np.bincount(groups)
-        self.order = np.argsort(groups, kind="stable")
-        self.start = (np.cumsum(counts) - counts)[groups]
-        self.count = counts[groups]
-        self.place = np.empty(len(groups), dtype=int)
-        self.place[self.order] = np.arange(len(groups))
-
-    def of(self, base, rng):
-        start, count = self.start[base], self.count[base]
-        steps = 1 + np.floor(rng.uniform(size=len(base)) * (count - 1)).astype(int)
-        return self.order[start + (self.place[base] - start + steps) % count]
-
-
-def _swap_columns(X, base, share, donors, rng):
-    """Swap a share of the columns of each row, every column with a donor of its own."""
-    if sparse.issparse(X):
-        return swap_stored(X, base, donors.of(base, rng), share, rng)
-    n_features = n_columns(X)
-    to_swap = min(max(1, round(share * n_features)), max(1, n_features - 1))
-    left = np.full(len(base), to_swap)
-
-    def cells(j, values):
-        # Of the columns that are still to come so many must be swapped: each is, by its chance.
-        swapped = rng.uniform(size=len(base)) * (n_features - j) < left
-        left[swapped] -= 1
-        return np.where(swapped, donors.of(base, rng), base)
-
-    return assemble(X, len(base), cells)
-
-
-def _nearest(X, max_candidates, rng):
-    """Return the position of the nearest other row of each row, among some candidates."""
-    n_samples = n_rows(X)
-    if n_samples == 1:
-        return np.zeros(1, dtype=int)
-    numbers = as_numbers(X, for_distances=True)
-    candidates = np.arange(n_samples)
-    if n_samples > max_candidates:
-        candidates = np.sort(rng.permutation(n_samples)[:max_candidates])
-    k = min(NEIGHBOURS, len(candidates))
-    search = NearestNeighbors(n_neighbors=k).fit(take_rows(numbers, candidates))
-    distances, found = search.kneighbors(numbers)
-    found = candidates[found]
-    # A row that is its own candidate comes first; so may copies of it, which are no use.
-    own = found == np.arange(n_samples)[:, None]
-    worth = np.where(own, -1, (distances > 0).astype(int))
-    return found[np.arange(n_samples), worth.argmax(axis=1)]
 
 
 def _between_sparse(X, base, donor, u, rng):

@@ -187,9 +187,7 @@ class GradientTraining(Strategy):
         bare = is_module(student)
         device = (self.device if bare else student.device) or "cpu"
         inside = self._inside_of_teacher(transfer_set)
-        rows = transfer_set.X  # with alpha=0 there may be others, that nobody has labelled
-        if targets.n_rows > targets.n_labeled:
-            rows = transfer_set.all_rows()
+        rows = transfer_set.all_rows()
         seed = own_rng(self.random_state).randint(np.iinfo(np.int32).max)
         # The teacher is locked first, as where it labels. In the other order two threads could
         # wait for each other.
