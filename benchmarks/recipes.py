@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from lightgbm import LGBMClassifier
+from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy.special import log_softmax, softmax
 from scipy.stats import rankdata
 from sklearn.base import clone
@@ -35,7 +35,7 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -47,13 +47,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_distill import DistillationClassifier, GradientTraining
+from sklearn_distill._classifier import InformedClassifier
 from sklearn_distill.augmentation import Munge
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.labelling import Labels
-from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.targets import lift_zeros
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import real_data
@@ -83,8 +84,8 @@ class Recipe(NamedTuple):
     """
 
     labels: str | None
-    alpha: float = 0.0
-    temperature: float = 1.0
+    alpha: float | str = 0.0
+    temperature: float | str = 1.0
     new: str | None = None
     bounded: bool = False
 
@@ -92,7 +93,11 @@ class Recipe(NamedTuple):
     def name(self):
         if self.labels is None and self.new is None:
             return "hard"
-        taught = f"{self.labels} T{self.temperature:g} a{self.alpha:g}" if self.labels else "real"
+        if self.alpha == "auto":
+            taught = f"default {self.labels}"
+        else:
+            settings = f"T{self.temperature:g} a{self.alpha:g}"
+            taught = f"{self.labels} {settings}" if self.labels else "real"
         if self.new:
             taught += f" +{self.new}" + " bounded" * self.bounded
         return taught
@@ -100,6 +105,7 @@ class Recipe(NamedTuple):
 
 HARD = Recipe(None)
 PLAIN = [
+    *[Recipe(labels, "auto", "auto") for labels in ("oof", "in")],
     *[Recipe("oof", a, t) for t in (1, 2, 4) for a in (0.25, 0.5, 0.75, 1)],
     *[Recipe("in", a, t) for t in (1, 2) for a in (0.25, 0.5, 1)],
     *[Recipe("cal", a, t) for t in (1, 2) for a in (0.5, 1)],
@@ -116,6 +122,7 @@ AUGMENTED = [
     Recipe("in", 1, 1, new="munge5"),
 ]
 WITH_POOL = [
+    *[Recipe("oof", "auto", "auto", new=new) for new in (None, "pool", "munge5")],
     Recipe("oof", 0.5),
     Recipe("oof", 1, 2),
     Recipe("cal", 0.5),
@@ -126,6 +133,7 @@ WITH_POOL = [
     ],
 ]
 OF_NETWORK = (
+    *("default oof", "default in", "default oof +pool", "default oof +munge5"),
     *("oof T1 a0.5", "oof T1 a1", "oof T2 a0.5", "oof T2 a1", "in T1 a0.5", "in T2 a0.5"),
     *("cal T1 a0.5", "cal T2 a1", "real +munge1", "real +munge5 bounded", "real +pool"),
     *("oof T1 a0.5 +munge1", "oof T1 a0.5 +munge5", "oof T1 a0.5 +pool", "oof T2 a1 +pool"),
@@ -164,6 +172,20 @@ STUDENTS = {
     "booster50": Student(LGBM(n_estimators=50, num_leaves=8), False, _RATES),
     "mlp": Student(None, True, {}),
 }
+#: Of regressors the twin is their own training on the log-odds of labels, with alpha=0.
+REGRESSORS = {
+    "tree-regressor": Student(
+        DecisionTreeRegressor(max_leaf_nodes=64), False, {"min_samples_leaf": [1, 5, 20, 50]}
+    ),
+    "ridge": Student(Ridge(), True, {"alpha": [0.1, 1, 10, 100]}),
+    "boosted-regressor": Student(
+        LGBMRegressor(n_estimators=30, num_leaves=8, n_jobs=1, verbose=-1),
+        False,
+        {"learning_rate": [0.05, 0.1, 0.2, 0.4]},
+    ),
+}
+NINE = list(STUDENTS)
+STUDENTS |= REGRESSORS
 
 
 def make_student(key, X, n_classes, seed, **settings):
@@ -213,28 +235,6 @@ def make_teacher(kind, X, seed):
     return teacher if preparation is None else make_pipeline(preparation, teacher)
 
 
-class Precomputed(DistillationClassifier):
-    """A distillation whose teacher has spoken: log-probabilities and alpha are given per row."""
-
-    def with_labels(self, log_proba, row_alpha, row_weight):
-        """Give what is known of the labelled rows and then of X_unlabeled; returns self."""
-        self._known = log_proba, row_alpha, row_weight
-        return self
-
-    def _read_teacher(self, X_unlabeled, teacher_output):
-        return None
-
-    def _label(self, reader, *args):
-        return Labels(None, self._known[0], "given")
-
-    def _make_targets(self, X, y, classes, labels, said, sample_weight):
-        log_proba, row_alpha, row_weight = self._known
-        log_proba = lift_zeros(log_proba, self.probability_floor)
-        return SoftTargets(
-            classes, labels, log_proba, row_alpha, row_weight, float(self.temperature)
-        )
-
-
 def network_training(seed):
     return GradientTraining(max_epochs=30, random_state=seed)
 
@@ -246,21 +246,18 @@ def teach(recipe, student, stage, key, seed):
         model = DistillationClassifier(None, student, alpha=0, strategy=strategy)
         return model.fit(stage.X, stage.y)
     X_new, log_new = stage.new_rows(recipe)
-    n, n_new = len(stage.y), len(log_new)
-    log_proba = stage.log_labels(recipe.labels) if recipe.labels else stage.log_labels("oof")
-    weight = min(1.0, n / n_new) if recipe.bounded else 1.0
-    model = Precomputed(
+    log_proba = stage.log_labels(recipe.labels or "oof")
+    model = InformedClassifier(
         None,
         student,
-        alpha=0.5,
+        alpha=recipe.alpha,
         temperature=recipe.temperature,
         strategy=strategy,
+        unlabeled_weight=1.0 if recipe.bounded else None,
         random_state=seed,
-    ).with_labels(
-        np.r_[log_proba, log_new],
-        np.r_[np.full(n, recipe.alpha), np.ones(n_new)],
-        np.r_[np.ones(n), np.full(n_new, weight)],
     )
+    source = "in-sample" if recipe.labels == "in" else "out-of-fold"
+    model.said = Labels(None, np.r_[log_proba, log_new], source)
     return model.fit(stage.X, stage.y, X_unlabeled=X_new)
 
 
@@ -446,13 +443,15 @@ def tuned(key, stage, seed):
     """Return the student with the settings of least log loss in three folds."""
     grid = STUDENTS[key].grid
     student = make_student(key, stage.X, stage.n_classes, seed)
+    last = student.steps[-1][0] + "__" if hasattr(student, "steps") else ""
+    grid = {last + name: values for name, values in grid.items()}
+    model = student
     if key == "mlp":
         model = DistillationClassifier(None, student, alpha=0, strategy=network_training(seed))
         grid = {"strategy__lr": [1e-3, 3e-3, 1e-2]}
-    else:
-        model = student
-        last = student.steps[-1][0] + "__" if hasattr(student, "steps") else ""
-        grid = {last + name: values for name, values in grid.items()}
+    elif key in REGRESSORS:
+        model = DistillationClassifier(None, student, alpha=0)
+        grid = {f"student__{name}": values for name, values in grid.items()}
     cv = StratifiedKFold(3, shuffle=True, random_state=seed)
     return GridSearchCV(model, grid, scoring="neg_log_loss", cv=cv).fit(stage.X, stage.y)
 
@@ -520,7 +519,8 @@ def parse_options():
     every += REPORT[len(SELECTION) :]
     parser.add_argument("--out", default=default, type=Path, help="CSV file that is added to")
     parser.add_argument("--sets", nargs="+", choices=every, default=every, metavar="SET")
-    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
+    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=NINE, metavar="NAME")
+    parser.add_argument("--recipes", nargs="+", help="names of recipes, such as 'oof T2 a0.5'")
     parser.add_argument("--seeds", type=int, default=1, help="number of splits of each data set")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budgets", nargs="+", default=["all"], help="numbers of labels, or all")
@@ -534,8 +534,10 @@ def parse_options():
 KEY = ["set", "budget", "student", "teacher", "recipe", "seed"]
 
 
-def recipes_for(budget, student):
+def recipes_for(budget, student, names=None):
     recipes = [*PLAIN, *AUGMENTED] if budget == "all" else WITH_POOL
+    if names:
+        return [recipe for recipe in recipes if recipe.name in names]
     if student == "mlp":  # a fit of it takes seconds where the others take a tenth of one
         recipes = [r for r in recipes if r.name in OF_NETWORK]
     return recipes
@@ -555,7 +557,7 @@ def run(name, budget, seed, options, began):
         return name, str(budget), student, options.teacher, recipe, str(seed)
 
     def wanted(student):
-        names = [recipe.name for recipe in recipes_for(budget, student)]
+        names = [recipe.name for recipe in recipes_for(budget, student, options.recipes)]
         return {key(student, recipe) for recipe in ["hard", "tuned-hard", *names]}
 
     missing = [student for student in options.students if not wanted(student) <= done]
@@ -584,7 +586,7 @@ def run(name, budget, seed, options, began):
         small = small or catalogue(stage, seed)
         twin = None
         edge = edge_of_teacher(stage, student, seed)
-        for recipe in [HARD, *recipes_for(budget, student)]:
+        for recipe in [HARD, *recipes_for(budget, student, options.recipes)]:
             if twin is not None and key(student, recipe.name) in done:
                 continue
             start = time.perf_counter()
@@ -619,14 +621,21 @@ def edge_of_teacher(stage, key, seed):
         strategy = network_training(seed) if key == "mlp" else "auto"
         model = DistillationClassifier(None, student, alpha=0, strategy=strategy).fit(X, y)
         proba[held_out] = model.predict_proba(stage.X.iloc[held_out])
-    own = measure(stage.y, proba).losses
-    of_teacher = measure(stage.y, softmax(lift_zeros(stage.out_of_fold, FLOOR), axis=1)).losses
+    root = np.sqrt(len(stage.y))
+    of_teacher = softmax(lift_zeros(stage.out_of_fold, FLOOR), axis=1)
+    own_losses, losses = (measure(stage.y, p).losses for p in (proba, of_teacher))
     of_calibrated = measure(stage.y, np.exp(stage.log_labels("cal"))).losses
+    own_brier, brier = (
+        ((p - np.eye(stage.n_classes)[stage.y]) ** 2).sum(axis=1) for p in (proba, of_teacher)
+    )
     return {
-        "student_cv_log_loss": own.mean(),
-        "teacher_cv_log_loss": of_teacher.mean(),
+        "student_cv_log_loss": own_losses.mean(),
+        "teacher_cv_log_loss": losses.mean(),
         "calibrated_cv_log_loss": of_calibrated.mean(),
-        "se_edge": np.std(own - of_teacher) / np.sqrt(len(own)),
+        "se_edge": np.std(own_losses - losses) / root,
+        "student_cv_brier": own_brier.mean(),
+        "teacher_cv_brier": brier.mean(),
+        "se_edge_brier": np.std(own_brier - brier) / root,
     }
 
 

@@ -96,7 +96,7 @@ MISTAKES = {
             "The probabilities of one class were passed.",
         ),
         (
-            "DistillationClassifier(None, tree).fit(X, y, teacher_output=P[:, ::-1])",
+            "DistillationClassifier(None, tree, alpha=0.5).fit(X, y, teacher_output=P[:, ::-1])",
             "A warning: the columns are in another order than the sorted classes, most likely; or "
             "the rows in another order than those of X.",
         ),
@@ -107,11 +107,12 @@ MISTAKES = {
             "y holds measurements, and this is a classifier.",
         ),
         (
-            "DistillationClassifier(teacher, tree).fit(X, None)",
-            "Without any label, the teacher's own predictions take their place.",
+            "DistillationClassifier(GaussianNB(), tree).fit(X, None)",
+            "Without any label a student learns from its teacher alone. This teacher has yet to "
+            "learn itself.",
         ),
         (
-            "DistillationClassifier(GaussianNB(), tree).fit(X, np.where(X[:, 0] > 20, -1, y))",
+            "DistillationClassifier(teacher, tree, alpha=0).fit(X, np.where(X[:, 0] > 20, -1, y))",
             "A warning: scikit-learn's semi-supervised estimators mark rows without a label by "
             "-1. Here they are passed on their own.",
         ),
@@ -155,13 +156,13 @@ MISTAKES = {
             "Each strategy teaches some kinds of students; ``strategy='auto'`` finds one.",
         ),
         (
-            "DistillationClassifier(teacher, KNeighborsClassifier()).fit(X, y)",
+            "DistillationClassifier(teacher, KNeighborsClassifier(), alpha=0.5).fit(X, y)",
             "A warning: this student takes no weights, so each row enters several times, with "
             "labels drawn from its soft target.",
         ),
         (
             "student = BaggingClassifier(SGDClassifier(early_stopping=True), 5)\n"
-            "DistillationClassifier(teacher, student).fit(X, y)",
+            "DistillationClassifier(teacher, student, alpha=0.5).fit(X, y)",
             "A warning: weighted copies of a row would be on both sides of a split deep inside "
             "the student, so each row gets one label, drawn from its soft target.",
         ),

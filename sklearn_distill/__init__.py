@@ -5,6 +5,7 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 """
 
 from sklearn_distill._classifier import DistillationClassifier
+from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
 from sklearn_distill.strategies import (
@@ -23,6 +24,7 @@ __all__ = [
     "AttentionHint",
     "BoosterTeacher",
     "DistillationClassifier",
+    "DistillationClassifierCV",
     "DistilledClassifier",
     "GradientTraining",
     "LayerHint",

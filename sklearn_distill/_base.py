@@ -29,6 +29,7 @@ from sklearn_distill.labelling import (
     label_training_rows,
     needs_fits,
 )
+from sklearn_distill.rules import keeps_labels
 from sklearn_distill.strategies import (
     STRATEGIES,
     HardLabels,
@@ -72,7 +73,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             None,
         ],
         "student": [HasMethods("fit"), HasMethods("forward"), None],
-        "alpha": [Interval(Real, 0, 1, closed="both")],
+        "alpha": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "strategy": [StrOptions({"auto", *STRATEGIES}), HasMethods(["objection", "teach"])],
         "augmenter": [HasMethods("sample"), HasMethods("fit_resample"), callable, None],
         "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
@@ -85,7 +86,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X, y, sample_weight=None, *, X_unlabeled=None, teacher_output=None, **fit_params
+        self, X, y=None, sample_weight=None, *, X_unlabeled=None, teacher_output=None, **fit_params
     ):
         """Label the rows with the teacher and teach the student.
 
@@ -93,8 +94,9 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         ----------
         X : {array-like, sparse matrix, data frame, list} of n_samples rows
             Training rows. Passed to teacher and student as they come.
-        y : array-like of shape (n_samples,)
-            Real labels.
+        y : array-like of shape (n_samples,), default=None
+            Real labels. None, if nobody knows them: then a fitted classifier as teacher says all
+            that is learned.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, for the student, and for an unfitted teacher if
             it takes weights.
@@ -125,12 +127,16 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         TypeError
             If the student cannot learn soft targets.
         """
+        if y is None:
+            return self._fit_without_labels(
+                X, sample_weight, X_unlabeled, teacher_output, fit_params
+            )
         y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
         if n_rows(X_unlabeled) == 0 or self.unlabeled_weight == 0:
             X_unlabeled = None
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
-        strategy = self._choose_strategy(student, X_unlabeled)
+        strategy = self._choose_strategy(student, self._asks_teacher(X_unlabeled))
         reader = self._read_teacher(X_unlabeled, teacher_output)
         routed = self._route(reader, sample_weight, fit_params)
         # What is wrong with the student is found before hours are spent on its teacher.
@@ -142,7 +148,13 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         with stage("labels from the teacher", self.verbose):
             said = self._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
             X_unlabeled, said = self._augment(X, y, X_unlabeled, classes, said)
-        targets = self._make_targets(X, y, classes, labels, said, sample_weight)
+        to_fit_student = {"sample_weight": sample_weight, **routed["student"]["fit"]}
+        settings = self._settle(X, y, labels, said, X_unlabeled, to_fit_student)
+        if settings.alpha == 0 and X_unlabeled is None:
+            # Maybe the teacher was asked first. The model is the very one that alpha=0 gives.
+            said = said._replace(log_proba=None)
+            strategy = self._choose_strategy(student, asks_teacher=False)
+        targets = self._make_targets(X, y, classes, labels, said, settings, sample_weight)
         unlabeled = None if said.log_proba is None else X_unlabeled
         transfer_set = TransferSet(X, y, unlabeled, targets, said.reader, routed["student"]["fit"])
         with stage(f"{strategy.name} for the student", self.verbose):
@@ -154,13 +166,19 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             student_=student,
             decoder_=decoder,
             strategy_=strategy,
-            **self._fitted(classes, targets),
+            **self._fitted(classes, settings),
         )
         return self
 
     @abstractmethod
     def _encode(self, y, sample_weight):
         """Return the classes and the position of each label among them."""
+
+    def _fit_without_labels(self, X, sample_weight, X_unlabeled, teacher_output, fit_params):
+        raise ValueError(
+            f"{name_of(self)} requires y to be passed, but the target y is None. Without labels "
+            "it learns from a fitted classifier alone, as teacher of a DistillationClassifier."
+        )
 
     def _validate_params(self):
         # Before the constraints, which classes and lists would pass or fail with the wrong cure.
@@ -174,11 +192,6 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         super()._validate_params()
 
     def _check_rows(self, X, y, sample_weight, X_unlabeled):
-        if y is None:
-            raise ValueError(
-                f"{name_of(self)} requires y to be passed, but the target y is None. If no row "
-                "has a label, pass y=teacher.predict(X) and alpha=1."
-            )
         if X is None:
             raise ValueError(f"{name_of(self)} requires X to be passed. Got None instead.")
         if isinstance(X, dict) and not sparse.issparse(X):
@@ -203,22 +216,30 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
 
         return default_student(X, len(classes))
 
+    def _known_alpha(self, X_unlabeled=None):
+        """Return alpha; "auto" as long as it depends on what the teacher says."""
+        if self.alpha != "auto":
+            return self.alpha
+        new_rows = X_unlabeled is not None or self._augments()
+        return 0.0 if keeps_labels(self.student, new_rows) else "auto"
+
     def _asks_teacher(self, X_unlabeled=None):
-        """Tell whether the student is to learn anything of the teacher."""
-        return self.alpha != 0 or X_unlabeled is not None or self._augments()
+        """Tell whether the student is to learn anything of the teacher, or may be."""
+        new_rows = X_unlabeled is not None or self._augments()
+        return new_rows or self._known_alpha(X_unlabeled) != 0
 
     def _augments(self):
         return self.augmenter is not None and self.unlabeled_weight != 0
 
-    def _asks_about_new_rows_only(self):
+    def _asks_about_new_rows_only(self, X_unlabeled):
         """Tell whether nobody needs to know what the teacher says of rows with labels."""
-        return self.alpha == 0 and getattr(self.augmenter, "focus", None) != "uncertain"
+        focus = getattr(self.augmenter, "focus", None)
+        return self._known_alpha(X_unlabeled) == 0 and focus != "uncertain"
 
-    def _choose_strategy(self, student, X_unlabeled=None):
+    def _choose_strategy(self, student, asks_teacher):
         """Return a copy of the strategy that teaches this student, with all it inherits."""
         bare = last_step(student)
-        on_its_own = not self._asks_teacher(X_unlabeled)
-        twin = on_its_own and is_of_kind(bare, "classifier") and not is_network(bare)
+        twin = not asks_teacher and is_of_kind(bare, "classifier") and not is_network(bare)
         strategy = clone(select_strategy(HardLabels() if twin else self.strategy, student))
         settings = strategy.get_params(deep=False)
         # None is "not set": 0 is a seed.
@@ -239,7 +260,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         if self.student is None:
             return True  # the default network gives everything
         try:
-            strategy = self._choose_strategy(self.student)
+            strategy = self._choose_strategy(self.student, self._asks_teacher())
         except TypeError:
             return False
         return (strategy.decoder_class or ProbabilityDecoder).offers(self.student, method)
@@ -262,7 +283,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             "n_jobs": self.n_jobs,
             "verbose": self.verbose,
         }
-        if self._asks_about_new_rows_only():
+        if self._asks_about_new_rows_only(X_unlabeled):
             return label_new_rows(reader, X, y, X_unlabeled, classes, **asking)
         return label_training_rows(
             reader,
@@ -296,11 +317,15 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         return further, said._replace(log_proba=log_proba)
 
     @abstractmethod
-    def _make_targets(self, X, y, classes, labels, said, sample_weight):
+    def _settle(self, X, y, labels, said, X_unlabeled, fit_params):
+        """Return the settings, where they are "auto" by the rules and what the teacher said."""
+
+    @abstractmethod
+    def _make_targets(self, X, y, classes, labels, said, settings, sample_weight):
         """Return what the student is to learn, from real labels and what the teacher said."""
 
     @abstractmethod
-    def _fitted(self, classes, targets):
+    def _fitted(self, classes, settings):
         """Return the fitted attributes of this kind of target, by name."""
 
     def _check_teacher_given(self, reader, X_unlabeled, teacher_output):
@@ -322,7 +347,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                 f"{name} got both a teacher and teacher_output. Pass teacher=None to use "
                 "teacher_output, or leave teacher_output out."
             )
-        if self._asks_teacher(X_unlabeled) and reader is None:
+        if reader is None and (self.alpha != 0 or self._asks_teacher(X_unlabeled)):
             if teacher_output is None:
                 raise ValueError(
                     f"{name} has teacher=None and no teacher_output. Pass a teacher, or its "
@@ -375,7 +400,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         keyword = weight_keyword(self.teacher)
         if keyword:
             return {keyword: sample_weight}
-        if self.alpha != 0 and np.ptp(sample_weight) > 0:
+        if self._known_alpha() != 0 and np.ptp(sample_weight) > 0:
             warnings.warn(
                 f"The teacher {name_of(self.teacher)} does not take sample_weight in fit: the "
                 "weights are used for the student only.",

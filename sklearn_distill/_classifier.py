@@ -5,21 +5,24 @@ from numbers import Real
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.base import clone
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sklearn_distill._base import BaseDistillation
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.doubts import knows_by_heart, warn_if_contradicting
-from sklearn_distill.labelling import out_of_fold
+from sklearn_distill.labelling import Labels, label_rows, out_of_fold
+from sklearn_distill.rules import RULES, asks_for_losses, compare, kind_of, settle
+from sklearn_distill.strategies import check_before_teaching, counted_class_weight
 from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.teachers import TeacherReader
 from sklearn_distill.trust import TRUST, orthogonal, trust_in_rows, weighted_soft_labels
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
 from sklearn_distill.utils.dispatch import name_of, tags_of
 from sklearn_distill.utils.progress import stage
+from sklearn_distill.utils.rows import n_rows
 
 
 class DistillationClassifier(DecodedClassifier, BaseDistillation):
@@ -62,13 +65,14 @@ class DistillationClassifier(DecodedClassifier, BaseDistillation):
         net, or a :class:`~sklearn.pipeline.Pipeline` that ends in one; its transformers are
         fitted on the real rows. None takes a compact network with preprocessing of its own for
         numeric, categorical and missing values.
-    temperature : float in (0, inf), default=2.0
-        Softness of the targets. 1 leaves them as they are.
-    alpha : float in [0, 1], default=0.5
+    temperature : float in (0, inf) or "auto", default="auto"
+        Softness of the targets. 1 leaves them as they are. "auto" follows the rules below.
+    alpha : float in [0, 1] or "auto", default="auto"
         Weight of the teacher on the labelled rows. 1 ignores the real labels. 0 ignores the
         teacher there: without further rows (``X_unlabeled``, ``augmenter``) it is not even called,
         and the same student is trained on the labels, the twin to compare with; with them, real
-        rows have their real labels and the others the teacher's.
+        rows have their real labels and the others the teacher's. "auto" follows the rules below;
+        ``alpha_`` is what it came to, and ``reason_`` says why.
     strategy : {"auto", "gradient", "soft-boosting", "weighted-labels", "target-regression", \
 "sampled-labels"} or Strategy, default="auto"
         How the student is taught: :class:`GradientTraining`, :class:`SoftBoosting`,
@@ -136,8 +140,10 @@ default=None
         maybe on these very rows, "given" is ``teacher_output``. None if nobody asked it.
     strategy_ : Strategy
         What taught the student (for a classifier with ``alpha=0``, one that only fits it).
-    temperature_ : float
-        Temperature of the soft targets.
+    temperature_, alpha_ : float
+        What was settled for, where "auto" left it open.
+    reason_ : str
+        Why these, in a sentence.
     n_features_in_ : int
         Number of features seen during ``fit``. Only if the student has it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -199,7 +205,7 @@ default=None
 
     _parameter_constraints: dict = {
         **BaseDistillation._parameter_constraints,
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "trust": [StrOptions({*TRUST, "weighted-soft-labels", "orthogonal"}), callable, None],
         "calibrate": ["boolean"],
         "probability_floor": [Interval(Real, 0, 1, closed="neither")],
@@ -210,8 +216,8 @@ default=None
         teacher,
         student=None,
         *,
-        temperature=2.0,
-        alpha=0.5,
+        temperature="auto",
+        alpha="auto",
         strategy="auto",
         cv=None,
         augmenter=None,
@@ -278,29 +284,106 @@ default=None
             )
         return classes, labels
 
-    def _asks_about_new_rows_only(self):
-        return super()._asks_about_new_rows_only() and not self.calibrate
+    def _fit_without_labels(self, X, sample_weight, X_unlabeled, teacher_output, fit_params):
+        """Learn what a fitted teacher says of rows of which nobody knows more."""
+        reader = None if self.teacher is None else TeacherReader.of(self.teacher)
+        known = getattr(reader.classifier, "classes_", None) if reader is not None else None
+        if known is None or not reader.fitted:
+            super()._fit_without_labels(X, sample_weight, X_unlabeled, teacher_output, fit_params)
+        needy = [f"{n}={v!r}" for n in ("trust", "calibrate") if (v := getattr(self, n))]
+        if self.alpha not in ("auto", 1):
+            needy.append(f"alpha={self.alpha}")
+        if needy:
+            raise ValueError(
+                f"{name_of(self)} requires y to be passed, but the target y is None: "
+                f"{' and '.join(needy)} would use real labels. Leave them out, or pass y."
+            )
+        classes = np.unique(known)
+        student = self._new_student(X, classes)
+        strategy = self._choose_strategy(student, asks_teacher=True)
+        fits = self._route(reader, None, fit_params)["student"]["fit"]
+        check_before_teaching(strategy, student, fits)
+        if counted := counted_class_weight(student):
+            raise ValueError(
+                f"{name_of(self)} requires y to be passed, but the target y is None: {counted} of "
+                "the student counts labels. Pass weights, such as class_weight={0: 1, 1: 20}."
+            )
+        with stage("labels from the teacher", self.verbose):
+            asking = {"n_jobs": self.n_jobs, "memory": check_memory(self.memory)}
+            log_proba = label_rows(reader, X, X_unlabeled, classes, **asking)
+        model = InformedClassifier(**self.get_params(deep=False))
+        model.said, model.classes, model.alpha = Labels(reader, log_proba, "fitted"), classes, 1.0
+        if self.temperature == "auto":
+            model.temperature = RULES[kind_of(self.student)].extended.temperature
+        stand_ins = classes[_likely_labels(log_proba[: n_rows(X)])]
+        model.fit(X, stand_ins, sample_weight, X_unlabeled=X_unlabeled, **fit_params)
+        vars(self).update({k: v for k, v in vars(model).items() if k.endswith("_")})
+        self.reason_ = "There are no labels: the teacher alone is learned from."
+        return self
 
-    def _make_targets(self, X, y, classes, labels, said, sample_weight):
-        log_proba, alpha = said.log_proba, self.alpha
+    def _asks_about_new_rows_only(self, X_unlabeled):
+        return super()._asks_about_new_rows_only(X_unlabeled) and not self.calibrate
+
+    def _settle(self, X, y, labels, said, X_unlabeled, fit_params):
+        alpha, losses = self._known_alpha(X_unlabeled), None
+        if said.log_proba is not None:
+            warn_if_contradicting(said.log_proba[: len(labels)], labels)
+        if X_unlabeled is not None:
+            rows = "extended"
+        else:
+            rows = "seen" if self._has_seen(said, labels) else "unseen"
+        if alpha == "auto" and asks_for_losses(self.student, rows):
+            losses = self._losses(X, y, labels, said, fit_params)
+        settings = settle(self.student, rows, self.temperature, self.alpha, losses)
+        if self.alpha == "auto" and settings.alpha == 0 and X_unlabeled is None:
+            warnings.warn(
+                f"{settings.reason} The student is taught by its labels alone. Set alpha=0.5 to "
+                "distil all the same.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return settings
+
+    def _has_seen(self, said, labels):
+        """Tell whether the teacher knows the labelled rows by heart."""
+        if said.log_proba is None or said.source not in ("in-sample", "fitted", "given"):
+            return False
+        own = lift_zeros(said.log_proba[: len(labels)], self.probability_floor)
+        return said.source == "in-sample" or knows_by_heart(own, labels)
+
+    def _losses(self, X, y, labels, said, fit_params):
+        log_teacher = lift_zeros(said.log_proba[: len(labels)], self.probability_floor)
+        log_student = self._own_log_proba(X, y, fit_params)
+        return compare(log_teacher, log_student, labels, fit_params["sample_weight"])
+
+    def _own_log_proba(self, X, y, fit_params):
+        """Return what the student without a teacher says of rows that it was not fitted on."""
+        alone = {"teacher": None, "alpha": 0.0, "augmenter": None, "trust": None}
+        twin = InformedClassifier(**self.get_params(deep=False) | alone)
+        twin.set_params(calibrate=False, cv=None, verbose=0)
+        with stage("what the student knows without a teacher", self.verbose):
+            log_student = out_of_fold(twin, X, y, self._fold_seed(), fit_params)
+        return lift_zeros(log_student, self.probability_floor)
+
+    def _make_targets(self, X, y, classes, labels, said, settings, sample_weight):
+        log_proba, alpha = said.log_proba, settings.alpha
         if log_proba is not None:
             own = slice(len(labels))
-            warn_if_contradicting(log_proba[own], labels)
             log_proba = np.array(lift_zeros(log_proba, self.probability_floor))
             if self.calibrate:
                 _check_unseen(said, log_proba[own], labels)
                 log_proba = log_proba * calibrating_factor(log_proba[own], labels, sample_weight)
                 log_proba = log_softmax(log_proba, axis=1)
             if self.trust == "orthogonal":
-                log_proba[own] = orthogonal(log_proba[own], labels, self.temperature)
-            elif self.trust is not None and self.alpha != 0:
+                log_proba[own] = orthogonal(log_proba[own], labels, settings.temperature)
+            elif self.trust is not None and alpha != 0:
                 alpha = alpha * self._trust_in_rows(X, y, labels, log_proba[own], sample_weight)
         return SoftTargets.from_alpha(
             classes,
             labels,
             log_proba,
             alpha,
-            self.temperature,
+            settings.temperature,
             sample_weight,
             self.unlabeled_weight,
         )
@@ -308,16 +391,16 @@ default=None
     def _trust_in_rows(self, X, y, labels, log_proba, sample_weight):
         if self.trust != "weighted-soft-labels":
             return trust_in_rows(self.trust, log_proba, labels)
-        with stage("what the student knows without a teacher", self.verbose):
-            twin = clone(self).set_params(
-                alpha=0.0, augmenter=None, trust=None, calibrate=False, verbose=0
-            )
-            log_student = out_of_fold(twin, X, y, self._fold_seed(), sample_weight)
-        log_student = lift_zeros(log_student, self.probability_floor)
+        log_student = self._own_log_proba(X, y, {"sample_weight": sample_weight})
         return weighted_soft_labels(log_proba, log_student, labels)
 
-    def _fitted(self, classes, targets):
-        return {"classes_": classes, "temperature_": targets.temperature}
+    def _fitted(self, classes, settings):
+        return {
+            "classes_": classes,
+            "temperature_": settings.temperature,
+            "alpha_": settings.alpha,
+            "reason_": settings.reason,
+        }
 
     def standalone(self):
         """Return the student as a classifier of its own: to be saved, shipped and exported.
@@ -341,6 +424,42 @@ default=None
         tags.classifier_tags.multi_class = all(part.multi_class for part in known)
         tags.classifier_tags.poor_score = any(part.poor_score for part in known)
         return tags
+
+
+class InformedClassifier(DistillationClassifier):
+    """A distillation whose teacher has spoken, of labels that were looked at before.
+
+    Attributes
+    ----------
+    said : Labels
+        Of the rows that ``fit`` will get, and of X_unlabeled.
+    classes : ndarray of shape (n_classes,) or None
+        None takes those of y.
+    """
+
+    said, classes = Labels(None), None
+
+    def _encode(self, y, sample_weight):
+        classes = np.unique(y) if self.classes is None else self.classes
+        return classes, np.searchsorted(classes, y)
+
+    def _read_teacher(self, X_unlabeled, teacher_output):
+        return self.said.reader
+
+    def _label(self, *args):
+        return self.said
+
+
+def _likely_labels(log_proba):
+    """Return the teacher's first choice of each row, and one row of every other class.
+
+    They stand where a label is asked for and have no share in what is learned, but some students
+    refuse a class without a row, and rare events may never be a first choice.
+    """
+    labels = log_proba.argmax(axis=1)
+    for k in np.setdiff1d(np.arange(log_proba.shape[1]), labels):
+        labels[log_proba[:, k].argmax()] = k
+    return labels
 
 
 def _check_unseen(said, log_proba, labels):

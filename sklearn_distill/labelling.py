@@ -5,7 +5,7 @@ be blended with or softened by, so that one labelling serves a whole search (see
 """
 
 import warnings
-from itertools import islice
+from itertools import combinations, islice
 from threading import Lock
 from time import perf_counter
 from typing import NamedTuple
@@ -179,6 +179,46 @@ def label_training_rows(
     return Labels(reader, log_proba, source)
 
 
+def label_folds(reader, X, y, X_unlabeled, classes, *, splits, nested, fit_params, memory, **jobs):
+    """Label the rows for each fold of a comparison, by teachers that have not seen what it holds.
+
+    With ``nested``, the label of a row for the fold that holds out others comes from a teacher
+    that was fitted without the row and without those others; or else the student of that fold
+    would learn, by the teacher, something of the rows that it is measured on.
+
+    Parameters
+    ----------
+    reader : TeacherReader
+    X, X_unlabeled : rows
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+    splits : list of (train, test)
+        Each row is in one test.
+    nested : bool
+        False takes for every fold the labels of a teacher that has not seen the row itself.
+    fit_params : dict
+        For the teacher's ``fit``.
+    memory : joblib.Memory or None
+    **jobs : dict
+        ``n_jobs`` and ``verbose``.
+
+    Returns
+    -------
+    whole : Labels
+        Of all rows, out-of-fold.
+    of_folds : list of Labels
+        Of the rows of each ``train``, and X_unlabeled. Their readers are fitted on ``train``.
+    """
+    _check_takes_labels(reader, classes)
+    content = (reader, X, y, X_unlabeled, classes, splits, nested, fit_params)
+    fitted, log_proba, of_folds, remarks = _cached(memory, _label_folds, content, **jobs)
+    fitted = reader if reader.fitted else fitted
+    warn_how_it_is_read(fitted)
+    fitted.warn_of(remarks)
+    whole = Labels(fitted, log_proba, "out-of-fold")
+    return whole, [Labels(*of_fold, "out-of-fold") for of_fold in of_folds]
+
+
 def label_new_rows(reader, X, y, X_unlabeled, classes, *, fit_params, memory, **jobs):
     """Label the rows without labels alone; of the others the teacher says nothing, which is NaN.
 
@@ -271,7 +311,7 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     return fitted, log_proba
 
 
-def out_of_fold(estimator, X, y, seed, sample_weight=None):
+def out_of_fold(estimator, X, y, seed, fit_params):
     """Return what clones of an estimator say of the rows they were not fitted on.
 
     Returns
@@ -279,7 +319,7 @@ def out_of_fold(estimator, X, y, seed, sample_weight=None):
     log_proba : ndarray of shape (n_samples, n_classes)
     """
     splits = make_splits(None, X, y, seed, {})
-    params = {} if sample_weight is None else {"sample_weight": sample_weight}
+    fit_params = {name: value for name, value in fit_params.items() if value is not None}
     _, log_proba = fit_and_label(
         TeacherReader(estimator, fitted=True),  # nobody needs one that is fitted on all rows
         X,
@@ -287,7 +327,7 @@ def out_of_fold(estimator, X, y, seed, sample_weight=None):
         None,
         np.unique(y),
         splits=splits,
-        fit_params=params,
+        fit_params=fit_params,
         n_jobs=None,
         verbose=0,
     )
@@ -465,6 +505,60 @@ def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_job
     return fitted, *_with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs)
 
 
+def _label_folds(
+    reader, X, y, X_unlabeled, classes, splits, nested, fit_params, n_jobs=None, verbose=0
+):
+    X = indexable_rows(X)
+    # Two folds are left out at a time, and the teacher of the others labels both of them.
+    pairs = list(combinations(range(len(splits)), 2)) if nested else []
+    calls = [] if reader.fitted else [delayed(_fit_on_all)(reader, X, y, fit_params)]
+    calls += [
+        delayed(_fit_and_ask)(reader, X, y, classes, train, test, fit_params)
+        for train, test in splits
+    ]
+    calls += [
+        delayed(_label_fold)(reader, X, y, classes, *_outside(splits, pair, len(y)), fit_params)
+        for pair in pairs
+    ]
+    text = f"fits of {reader.name}, leaving out {'pairs of ' * nested}folds"
+    results = list(
+        track(_run(calls, n_jobs, verbose), total=len(calls), text=text, verbose=verbose)
+    )
+    on_all = reader if reader.fitted else results.pop(0)
+    readers, alone, remarks = zip(*results[: len(splits)], strict=True)
+    remarks = sum(remarks, Remarks())
+    of_pairs = {}
+    for (i, j), (log_proba, more) in zip(pairs, results[len(splits) :], strict=True):
+        remarks += more
+        n_first = len(splits[i][1])
+        of_pairs[i, j], of_pairs[j, i] = log_proba[:n_first], log_proba[n_first:]
+    whole = np.empty((len(y), len(classes)))
+    for (_, test), log_proba in zip(splits, alone, strict=True):
+        whole[test] = log_proba
+    of_folds = []
+    for k, (train, _) in enumerate(splits):
+        log_proba = whole.copy()
+        for i, (_, test) in enumerate(splits):
+            if nested and i != k:
+                log_proba[test] = of_pairs[i, k]
+        known = np.unique(y[train])
+        further, more = _with_unlabeled(
+            readers[k], np.empty((0, len(known))), Remarks(), X_unlabeled, known, n_jobs
+        )
+        of_new = np.full((len(further), len(classes)), np.nan)
+        of_new[:, np.isin(classes, known)] = further
+        of_folds.append((readers[k], np.concatenate([log_proba[train], of_new])))
+        remarks += more
+    whole, remarks = _with_unlabeled(on_all, whole, remarks, X_unlabeled, classes, n_jobs)
+    return on_all, whole, of_folds, remarks
+
+
+def _outside(splits, pair, n_samples):
+    """Return the rows outside two folds, and those of the first and then of the second."""
+    test = np.concatenate([splits[k][1] for k in pair])
+    return np.setdiff1d(np.arange(n_samples), test), test
+
+
 def _with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs):
     """Return log-probabilities and remarks with those of the rows without labels behind them."""
     if not n_rows(X_unlabeled):
@@ -508,15 +602,19 @@ def _run(calls, n_jobs, verbose):
 
 
 def _label_fold(reader, X, y, classes, train, test, fit_params):
-    held_out, y_train = take_rows(X, test), take_rows(y, train)
-    present = np.unique(y_train)
-    if len(present) == 1:
+    y_train = take_rows(y, train)
+    if len(np.unique(y_train)) == 1:
         # Most classifiers refuse to learn a single class; its label is certain.
-        certain = np.where(classes == present[0], 0.0, np.nan)
+        certain = np.where(classes == y_train[0], 0.0, np.nan)
         return np.tile(certain, (len(test), 1)), Remarks(len(test))
+    return _fit_and_ask(reader, X, y, classes, train, test, fit_params)[1:]
+
+
+def _fit_and_ask(reader, X, y, classes, train, test, fit_params):
+    held_out, y_train = take_rows(X, test), take_rows(y, train)
     params = slice_params(X, fit_params, indices=train)
     fitted = reader.fit(take_rows(X, train), y_train, **params)
-    return fitted.ask(held_out, classes, must_know=present)
+    return fitted, *fitted.ask(held_out, classes, must_know=np.unique(y_train))
 
 
 def _mean_of_folds(splits, folds, n_samples):

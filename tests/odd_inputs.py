@@ -379,10 +379,10 @@ LABELS |= options(
         "too short": Labels(NUMBERS, lambda v: v[:-1]),
         "complex": Labels(NUMBERS, lambda v: v + 1j),
         "sets": Labels(NUMBERS, lambda v: [{int(c)} for c in v]),
-        "missing": Labels(NUMBERS, lambda v: None),
     },
     wrong=True,
 )
+LABELS |= options({"missing": Labels(NUMBERS, lambda v: None)})
 
 # -- weights ---------------------------------------------------------------------------
 
@@ -1012,6 +1012,7 @@ ALPHA = options(
     {a: (float(a), {"common": a in ("0.5", "1")}) for a in ("0.5", "1", "0", "1e-6", "0.9")}
 )
 ALPHA |= options({"float32": np.float32(0.5)}, same="0.5")
+ALPHA |= options({"auto": "auto"})
 ALPHA |= options({"2": 2, "word": "half", "NaN": np.nan}, wrong=True)
 TEMPERATURES = options(
     {
@@ -1019,6 +1020,7 @@ TEMPERATURES = options(
         for t in ("2", "1", "0.5", "8", "1e-3", "1e6", "1e300")
     }
 )
+TEMPERATURES |= options({"auto": "auto"})
 TEMPERATURES |= options({"0": 0, "negative": -1, "inf": np.inf, "NaN": np.nan}, wrong=True)
 JOBS = options({"none": (None, {"common": True})}) | options(
     {"threading": 2, "memory": None, "loky": (2, {"pins": UNFITTED})}, same="none"
@@ -1351,7 +1353,7 @@ class Verdict:
 
 RAISES = ("RAISE_VARARGS", "RERAISE")
 PRIVATE = re.compile(r"BaseDistillation|(?<![\w.])_\w+\b|\w\._[a-z]|0x[0-9a-f]{6}")
-BENIGN = {"temperature": {"0.5", "1", "2", "8"}, "alpha": {"0.5", "0.9", "1"}}
+BENIGN = {"temperature": {"0.5", "1", "2", "8", "auto"}, "alpha": {"0.5", "0.9", "1", "auto"}}
 BENIGN |= {"weight": {"none", "floats", "whole", "heavy class"}, "rows": {"usual"}}
 BENIGN |= {"unlabeled": {"none"}, "X": {"ndarray", "pandas"}, "asked": {"usual"}}
 
@@ -1474,7 +1476,8 @@ def fit_bare(model, made, X):
 def weight_keyword(model):
     if isinstance(model, Pipeline):
         return f"{model.steps[-1][0]}__sample_weight"
-    return "sample_weight" if has_fit_parameter(model, "sample_weight") else None
+    takes = has_fit_parameter(model, "sample_weight") or isinstance(model, VotingClassifier)
+    return "sample_weight" if takes else None
 
 
 def as_bare_accepts(outcome, wrong):
@@ -1495,7 +1498,8 @@ def contract(case, outcome, make):
     classes = np.asarray(outcome.classes)
     meant = (
         np.unique(made.raw.names(made.raw.codes)).tolist(),
-        np.unique(column_or_1d(made.y)).tolist(),
+        # Without labels they are the teacher's.
+        np.unique(column_or_1d(made.y) if made.y is not None else made.labels_teacher).tolist(),
     )
     if list(map(str, classes.tolist())) not in [list(map(str, names)) for names in meant]:
         return f"classes_ {classes.tolist()}, expected {meant[0]}"
@@ -1545,7 +1549,7 @@ def tolerance(case):
 def plain_form(case, outcome, make):
     """The plain form gives the same, unless rows of this container change the bare models too."""
     plain = case.plain()
-    if plain == case or not 0.1 < case.value("temperature") < 100:
+    if plain == case or not 0.1 < outcome.made.model.temperature_ < 100:
         return None  # extreme temperatures enlarge the last bit
     other = reference(plain, make)
     if other.error is not None:
@@ -1600,9 +1604,11 @@ def answer(model, made, part):
 
 
 def bare_student(case, outcome, make):
-    """With alpha=0 it is the student alone."""
+    """With alpha=0, given or found, it is the student alone."""
     made = outcome.made
-    if case["alpha"] != "0" or not isinstance(made.student, ClassifierMixin | CatBoostClassifier):
+    if made.model.alpha_ != 0:
+        return None
+    if not isinstance(made.student, ClassifierMixin | CatBoostClassifier):
         return None
     if "net" in case.option("student").traits or made.X_more is not None:
         return None
@@ -1628,6 +1634,16 @@ def benign(case, **less):
     )
 
 
+def as_given(case, outcome, make):
+    """What "auto" settles for gives the same when it is given."""
+    if "auto" not in (case["alpha"], case["temperature"]):
+        return None
+    found = outcome.made.model
+    settings = {"alpha": found.alpha_, "temperature": found.temperature_}
+    again = run(case, lambda *args, **params: make(*args, **params | settings))
+    return apart(outcome.proba, again.proba, 1e-9)
+
+
 def by_hand(case, outcome, make):
     """Blend, temper, fit on one weighted copy per class, undo: in the open, for two students."""
     made, raw = outcome.made, outcome.made.raw
@@ -1641,7 +1657,7 @@ def by_hand(case, outcome, make):
     own = "hand" in teacher.traits or teacher.tol >= ROUGH["tol"]
     plain = made if own else Made(case.plain(), make)
     p = teacher_by_hand(plain, raw)
-    alpha, T = float(case.value("alpha")), float(case.value("temperature"))
+    alpha, T = made.model.alpha_, made.model.temperature_
     k = p.shape[1]
     m = (1 - alpha) * np.eye(k)[raw.codes] + alpha * p
     with np.errstate(divide="ignore"):
@@ -1717,7 +1733,7 @@ def copies(case, outcome, make):
     return fault and f"by the chunk {fault}"
 
 
-ORACLES = (contract, plain_form, bare_student, by_hand, learns, relation, copies)
+ORACLES = (contract, plain_form, bare_student, as_given, by_hand, learns, relation, copies)
 
 
 def table(verdicts):

@@ -345,7 +345,9 @@ def test_rows_without_weight_are_not_even_made():
     def never(X, y, random_state):
         raise AssertionError
 
-    model = DistillationClassifier(TEACHER, STUDENT, augmenter=never, unlabeled_weight=0)
+    model = DistillationClassifier(
+        TEACHER, STUDENT, augmenter=never, unlabeled_weight=0, alpha=0.5, temperature=2
+    )
     plain = clone(model).set_params(augmenter=None).fit(X, y)
     model.fit(X, y, X_unlabeled=X[:5])
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
@@ -429,10 +431,14 @@ def test_trust_is_a_weight_of_each_row():
 
 
 def test_trust_nowhere_is_learning_from_labels():
-    model = DistillationClassifier(TEACHER, STUDENT, temperature=1, trust=lambda P, y: 0 * y)
+    model = DistillationClassifier(
+        TEACHER, STUDENT, temperature=1, trust=lambda P, y: 0 * y, alpha=0.5
+    )
     alone = clone(STUDENT).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(model.fit(X, y).predict_proba(X), alone, atol=2e-3)
-    everywhere = DistillationClassifier(TEACHER, STUDENT, trust=lambda P, y: 0 * y + 1)
+    everywhere = DistillationClassifier(
+        TEACHER, STUDENT, trust=lambda P, y: 0 * y + 1, alpha=0.5, temperature=2
+    )
     plain = clone(everywhere).set_params(trust=None).fit(X, y)
     np.testing.assert_array_equal(everywhere.fit(X, y).predict_proba(X), plain.predict_proba(X))
 
@@ -506,7 +512,9 @@ def test_a_teacher_that_knows_the_rows_by_heart_is_not_calibrated_on_them(teache
 
 @pytest.mark.parametrize("trust", ["correct", "confidence", "weighted-soft-labels", "orthogonal"])
 def test_every_trust_teaches(trust):
-    model = DistillationClassifier(LogisticRegression(max_iter=500), STUDENT, trust=trust)
+    model = DistillationClassifier(
+        LogisticRegression(max_iter=500), STUDENT, trust=trust, alpha=0.5, temperature=2
+    )
     assert model.fit(X, y).score(X, y) > 0.9
 
 
@@ -522,10 +530,12 @@ def test_calibration_finds_the_factor_that_was_lost(factor):
 def test_calibration_needs_rows_that_the_teacher_has_not_seen():
     rows, labels = load_breast_cancer(return_X_y=True)
     forest = RandomForestClassifier(20, random_state=0)
-    model = DistillationClassifier(forest, STUDENT, calibrate=True, cv="in-sample")
+    model = DistillationClassifier(
+        forest, STUDENT, calibrate=True, cv="in-sample", alpha=0.5, temperature=2
+    )
     with pytest.raises(ValueError, match="has not seen.*Set cv=5"):
         model.fit(rows, labels)
-    model = DistillationClassifier(forest, DecisionTreeClassifier(), calibrate=True).fit(
-        rows, labels
-    )
+    model = DistillationClassifier(
+        forest, DecisionTreeClassifier(), calibrate=True, alpha=0.5, temperature=2
+    ).fit(rows, labels)
     assert model.label_source_ == "out-of-fold"

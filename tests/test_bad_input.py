@@ -452,7 +452,7 @@ def test_what_cannot_be_fitted_and_predict_is_no_student(student):
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, np.nan, np.inf, "0.5", None, [0.5]])
 def test_alpha_is_a_share(alpha):
-    match = r"'alpha' parameter of DistillationClassifier must be a float in .*\[0.*1.*\]\. Got "
+    match = r"'alpha' parameter of .* must be a float in .*\[0.*1.*\] or .*'auto'.*Got "
     assert_refuses(ValueError, match, params={"alpha": alpha})
 
 
@@ -520,7 +520,7 @@ def test_an_unfitted_xgboost_teacher_takes_positions_only():
 
 def test_half_precision_is_enough_for_a_student_that_answers_in_it():
     rows = np.tile(X, (30, 1)).astype(np.float16)
-    model = DistillationClassifier(None, GaussianNB(var_smoothing=0.1), alpha=1)
+    model = DistillationClassifier(None, GaussianNB(var_smoothing=0.1), alpha=1, temperature=2)
     model.fit(rows, np.tile(y, 30), teacher_output=np.tile(P, (30, 1)))
     np.testing.assert_allclose(model.predict_proba(rows).sum(axis=1), 1, atol=1e-6)
 
@@ -555,8 +555,8 @@ def test_setting_a_parameter_of_a_fitted_teacher_is_refused(teacher, key):
         rf"Cannot set \['{key}'\].*{type(teacher).__name__} is already fitted.*clone\(teacher\)"
     )
     for model in (
-        DistillationClassifier(teacher, TREE),
-        DistillationClassifier(teacher, TREE).fit(X, y),
+        DistillationClassifier(teacher, TREE, alpha=0.5, temperature=2),
+        DistillationClassifier(teacher, TREE, alpha=0.5, temperature=2).fit(X, y),
     ):
         with refused(model, ValueError, match):
             model.set_params(alpha=0.1, **{key: 5})

@@ -211,7 +211,7 @@ def test_the_student_alone_gives_tempered_probabilities():
 
 
 def test_a_logistic_student_decides_as_its_probabilities_say():
-    model = DistillationClassifier(None, LogisticRegression(), temperature=4)
+    model = DistillationClassifier(None, LogisticRegression(), temperature=4, alpha=0.5)
     model.fit(X, y, teacher_output=soft_teacher(X, y))
     np.testing.assert_allclose(
         log_softmax(model.decision_function(X), axis=1), model.predict_log_proba(X), atol=1e-9
@@ -304,7 +304,7 @@ def test_whole_weights_are_repeated_rows():
         DecisionTreeRegressor(max_leaf_nodes=6, random_state=0),
         LogisticRegression(tol=1e-10, max_iter=5000),
     ):
-        model = DistillationClassifier(None, student)
+        model = DistillationClassifier(None, student, alpha=0.5, temperature=2)
         weighted = clone(model).fit(X, y, sample_weight=times, teacher_output=proba)
         longer = clone(model).fit(X[repeated], y[repeated], teacher_output=proba[repeated])
         np.testing.assert_allclose(weighted.predict_proba(X), longer.predict_proba(X), atol=1e-5)
@@ -364,8 +364,12 @@ def test_out_of_fold_labels_are_those_of_teachers_that_did_not_see_the_row():
 def test_in_sample_labels_are_those_of_the_fitted_teacher():
     teacher = GaussianNB(var_smoothing=0.1)
     student = DecisionTreeClassifier(max_leaf_nodes=6, random_state=0)
-    unfitted = DistillationClassifier(teacher, student, cv="in-sample").fit(X, y)
-    fitted = DistillationClassifier(clone(teacher).fit(X, y), student).fit(X, y)
+    unfitted = DistillationClassifier(
+        teacher, student, cv="in-sample", alpha=0.5, temperature=2
+    ).fit(X, y)
+    fitted = DistillationClassifier(
+        clone(teacher).fit(X, y), student, alpha=0.5, temperature=2
+    ).fit(X, y)
     np.testing.assert_array_equal(unfitted.predict_proba(X), fitted.predict_proba(X))
 
 

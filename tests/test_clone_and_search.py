@@ -71,7 +71,9 @@ def fitted():
 
 
 def test_clone_keeps_a_fitted_teacher_and_clones_the_rest(fitted):
-    model = DistillationClassifier(fitted, TREE, temperature=2, strategy=SampledLabels(3))
+    model = DistillationClassifier(
+        fitted, TREE, temperature=2, strategy=SampledLabels(3), alpha=0.5
+    )
     twin = clone(model)
     assert twin.teacher is fitted
     assert twin.student is not TREE
@@ -108,25 +110,29 @@ def test_a_search_leaves_a_fitted_teacher_as_it_is(fitted, n_jobs):
 def test_frozen_teachers_can_be_searched_over(fitted):
     other = GaussianNB().fit(X, y)
     grid = {"teacher": [FrozenEstimator(fitted), FrozenEstimator(other)]}
-    search = GridSearchCV(DistillationClassifier(None, TREE), grid, cv=2).fit(X, y)
+    search = GridSearchCV(
+        DistillationClassifier(None, TREE, alpha=0.5, temperature=2), grid, cv=2
+    ).fit(X, y)
     assert search.best_estimator_.teacher_.estimator in (fitted, other)
 
 
 def test_a_distilled_model_is_a_teacher_in_turn(fitted):
-    assistant = DistillationClassifier(fitted, LogisticRegression(max_iter=1000)).fit(X, y)
-    model = DistillationClassifier(assistant, TREE).fit(X, y)
+    assistant = DistillationClassifier(
+        fitted, LogisticRegression(max_iter=1000), alpha=0.5, temperature=2
+    ).fit(X, y)
+    model = DistillationClassifier(assistant, TREE, alpha=0.5, temperature=2).fit(X, y)
     assert model.teacher_ is assistant
     assert model.score(X, y) > 0.9
 
 
 def test_a_pickled_model_predicts_the_same(fitted):
-    model = DistillationClassifier(fitted, TREE).fit(X, y)
+    model = DistillationClassifier(fitted, TREE, alpha=0.5, temperature=2).fit(X, y)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
 def test_setting_the_temperature_of_a_fitted_model_does_not_change_its_predictions(fitted):
-    model = DistillationClassifier(fitted, TREE, temperature=4).fit(X, y)
+    model = DistillationClassifier(fitted, TREE, temperature=4, alpha=0.5).fit(X, y)
     before = model.predict_proba(X)
     model.set_params(temperature=1)
     np.testing.assert_array_equal(model.predict_proba(X), before)
@@ -212,16 +218,18 @@ def test_without_a_student_the_tags_say_what_the_default_network_takes(alpha):
 def test_what_is_predicted_with_gaps_is_up_to_the_student(fitted):
     """The teacher, which refuses them, is not there when predicting."""
     gaps = np.where(np.arange(4) == 1, np.nan, X[:5])
-    tree = DistillationClassifier(fitted, TREE).fit(X, y)
+    tree = DistillationClassifier(fitted, TREE, alpha=0.5, temperature=2).fit(X, y)
     assert np.isfinite(tree.predict_proba(gaps)).all()
-    line = DistillationClassifier(fitted, LogisticRegression(max_iter=1000)).fit(X, y)
+    line = DistillationClassifier(
+        fitted, LogisticRegression(max_iter=1000), alpha=0.5, temperature=2
+    ).fit(X, y)
     with pytest.raises(ValueError, match="contains NaN"):
         line.predict(gaps)
 
 
 def test_memory_gives_the_same_result(fitted, tmp_path):
     for teacher in (fitted, GaussianNB()):
-        model = DistillationClassifier(teacher, TREE, cv=2)
+        model = DistillationClassifier(teacher, TREE, cv=2, alpha=0.5, temperature=2)
         plain = clone(model).fit(X, y)
         for _ in range(2):
             cached = clone(model).set_params(memory=str(tmp_path)).fit(X, y)
@@ -251,7 +259,7 @@ def test_teacher_output_follows_the_rows_through_a_search(fitted):
 def test_named_columns_of_teacher_output_survive_a_fold_without_a_class(fitted):
     pd = pytest.importorskip("pandas")
     proba = pd.DataFrame(fitted.predict_proba(X)[:, [2, 0, 1]], columns=[2, 0, 1])
-    model = DistillationClassifier(None, TREE)
+    model = DistillationClassifier(None, TREE, alpha=0.5, temperature=2)
     aligned = clone(model).fit(X, y, teacher_output=proba)
     plain = clone(model).fit(X, y, teacher_output=fitted.predict_proba(X))
     np.testing.assert_array_equal(aligned.predict_proba(X), plain.predict_proba(X))
@@ -288,8 +296,15 @@ def test_repeated_folds_are_averaged():
         [cross_val_predict(teacher, X, y, cv=f, method="predict_proba") for f in folds], axis=0
     )
     splits = [split for f in folds for split in f.split(X, y)]
-    inside = DistillationClassifier(teacher, TREE, cv=splits).fit(X, y)
-    outside = DistillationClassifier(None, TREE).fit(X, y, teacher_output=mean)
+    inside = DistillationClassifier(teacher, TREE, cv=splits, alpha=0.5, temperature=2).fit(X, y)
+    outside = DistillationClassifier(None, TREE, alpha=0.5, temperature=2).fit(
+        X, y, teacher_output=mean
+    )
     np.testing.assert_allclose(inside.predict_proba(X), outside.predict_proba(X), atol=1e-3)
     repeats = RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
-    assert DistillationClassifier(teacher, TREE, cv=repeats).fit(X, y).score(X, y) > 0.9
+    assert (
+        DistillationClassifier(teacher, TREE, cv=repeats, alpha=0.5, temperature=2)
+        .fit(X, y)
+        .score(X, y)
+        > 0.9
+    )

@@ -135,7 +135,7 @@ def test_fits_in_four_threads_are_those_of_one(teacher, kinds):
     def fit(seed):
         strategy = STUDENTS[kinds[seed]][1]
         model = DistillationClassifier(
-            teacher, students[seed], strategy=strategy, random_state=seed
+            teacher, students[seed], strategy=strategy, random_state=seed, alpha=0.5, temperature=2
         )
         return model.fit(X, y).predict_proba(X)
 
@@ -171,7 +171,9 @@ def many():
 def test_every_backend_gives_the_same_labels(many, backend, out_of_fold):
     rows, labels = many
     teacher = GaussianNB() if out_of_fold else GaussianNB().fit(rows, labels)
-    model = DistillationClassifier(teacher, TREE, cv=3 if out_of_fold else None, alpha=1)
+    model = DistillationClassifier(
+        teacher, TREE, cv=3 if out_of_fold else None, alpha=1, temperature=2
+    )
     expected = clone(model).fit(rows, labels, X_unlabeled=rows[:50] + 1).predict_proba(rows)
     with joblib.parallel_config(backend=backend, n_jobs=2):
         model.fit(rows, labels, X_unlabeled=rows[:50] + 1)
@@ -183,7 +185,9 @@ def test_every_backend_gives_the_same_labels(many, backend, out_of_fold):
 def test_cross_validation_in_parallel_is_that_in_a_row(kind, backend):
     make, strategy = STUDENTS[kind]
     teacher = TorchTeacher(net_of(seed=1).train())
-    model = DistillationClassifier(teacher, make(), strategy=strategy, random_state=0)
+    model = DistillationClassifier(
+        teacher, make(), strategy=strategy, random_state=0, alpha=0.5, temperature=2
+    )
     expected = cross_val_score(model, X, y, cv=4, scoring="neg_log_loss")
     before = state_of_process(), state_of(teacher.module)
     with joblib.parallel_config(backend=backend, n_jobs=4 if backend == "threading" else 2):
@@ -197,23 +201,28 @@ def test_cross_validation_in_parallel_is_that_in_a_row(kind, backend):
 
 
 def out_of_fold(**params):
+    params = {"alpha": 0.5, "temperature": 2} | params
     return DistillationClassifier(CentroidClassifier(), TREE, cv=3, random_state=0, **params)
 
 
 def in_chunks():
-    return DistillationClassifier(CentroidClassifier().fit(X, y), TREE)
+    return DistillationClassifier(CentroidClassifier().fit(X, y), TREE, alpha=0.5, temperature=2)
 
 
 def piped():
     student = make_pipeline(StandardScaler(), clone(TREE))
-    return DistillationClassifier(CentroidClassifier().fit(X, y), student)
+    return DistillationClassifier(
+        CentroidClassifier().fit(X, y), student, alpha=0.5, temperature=2
+    )
 
 
 def network(student=None, hints=None):
     teacher = TorchTeacher(net_of(seed=1).train(), batch_size=16)
     strategy = clone(SHORT).set_params(hints=hints)
     student = student or net_of().train()
-    return DistillationClassifier(teacher, student, strategy=strategy, random_state=0)
+    return DistillationClassifier(
+        teacher, student, strategy=strategy, random_state=0, alpha=0.5, temperature=2
+    )
 
 
 def hinted():
@@ -229,7 +238,9 @@ def of_users_net():
 
 
 def boosted():
-    return DistillationClassifier(CentroidClassifier().fit(X, y), light())
+    return DistillationClassifier(
+        CentroidClassifier().fit(X, y), light(), alpha=0.5, temperature=2
+    )
 
 
 def booster_class():
@@ -377,7 +388,9 @@ def test_a_hundred_fits_leave_nothing_behind(kind, refit):
         strategy = GradientTraining(max_epochs=1, validation_fraction=None, batch_size=30)
     teacher = TorchTeacher(net_of(seed=1).train())
     rows, labels = X[::5], y[::5]
-    model = DistillationClassifier(teacher, make(), strategy=strategy, random_state=0)
+    model = DistillationClassifier(
+        teacher, make(), strategy=strategy, random_state=0, alpha=0.5, temperature=2
+    )
 
     def fit():
         (model if refit else clone(model)).fit(rows, labels)

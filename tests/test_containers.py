@@ -45,8 +45,10 @@ STUDENTS = {
 }
 
 
-def distilled(teacher, student, **params):
-    return DistillationClassifier(teacher, student, random_state=0, **params)
+def distilled(teacher, student, *, alpha=0.5, temperature=2, **params):
+    return DistillationClassifier(
+        teacher, student, alpha=alpha, temperature=temperature, random_state=0, **params
+    )
 
 
 # -- X ----------------------------------------------------------------------------

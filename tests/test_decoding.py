@@ -158,7 +158,9 @@ def test_probabilities_may_come_in_other_containers(wrap):
             return self.classes_[CentroidClassifier.predict_proba(self, X).argmax(axis=1)]
 
     got, expected = (
-        DistillationClassifier(TEACHER, student, temperature=3).fit(X, y).predict_proba(X)
+        DistillationClassifier(TEACHER, student, temperature=3, alpha=0.5)
+        .fit(X, y)
+        .predict_proba(X)
         for student in (Wrapped(), CentroidClassifier())
     )
     np.testing.assert_allclose(got, expected)
@@ -175,13 +177,14 @@ def test_the_power_lies_between_one_and_the_temperature(temperature):
             student,
             temperature=temperature,
             strategy="sampled-labels" if isinstance(student, KNeighborsClassifier) else "auto",
+            alpha=0.5,
         ).fit(X, y)
         low, high = sorted((1, temperature))
         assert low <= model.decoder_.power <= high
 
 
 def test_at_temperature_one_there_is_nothing_to_undo():
-    model = DistillationClassifier(TEACHER, GaussianNB(), temperature=1).fit(X, y)
+    model = DistillationClassifier(TEACHER, GaussianNB(), temperature=1, alpha=0.5).fit(X, y)
     assert model.decoder_.power == 1
 
 
@@ -194,13 +197,17 @@ def test_the_power_is_fitted_on_a_part_of_many_rows_with_every_class_in_it():
             calls.append(X)
             return super().predict_proba(X)
 
-    DistillationClassifier(GaussianNB(), Counting(max_depth=3), cv=2).fit(data, labels)
+    DistillationClassifier(
+        GaussianNB(), Counting(max_depth=3), cv=2, alpha=0.5, temperature=2
+    ).fit(data, labels)
     (rows,) = calls
     assert len(rows) == MOST_ROWS
 
 
 def test_a_student_without_probabilities_predicts_labels():
-    model = DistillationClassifier(TEACHER, LinearSVC(random_state=0)).fit(X, y)
+    model = DistillationClassifier(
+        TEACHER, LinearSVC(random_state=0), alpha=0.5, temperature=2
+    ).fit(X, y)
     assert not hasattr(model, "predict_proba")
     assert model.score(X, y) > 0.9
     assert model.decision_function(X).shape == (150, 3)
@@ -266,7 +273,9 @@ def test_standalone_predicts_the_same_without_teacher_and_rows(name, student, al
 def test_standalone_is_an_ordinary_fitted_classifier():
     frame = pd.DataFrame(X, columns=list("abcd"))
     teacher = RandomForestClassifier(20, random_state=0)
-    model = DistillationClassifier(teacher, DecisionTreeClassifier(max_depth=3)).fit(frame, NAMES)
+    model = DistillationClassifier(
+        teacher, DecisionTreeClassifier(max_depth=3), alpha=0.5, temperature=2
+    ).fit(frame, NAMES)
     small = model.standalone()
     assert clone(small) is small
     assert small.fit(frame, NAMES) is small
@@ -276,9 +285,9 @@ def test_standalone_is_an_ordinary_fitted_classifier():
     assert cross_val_score(small, frame, NAMES, cv=2).shape == (2,)
     assert "DistilledClassifier" in repr(small)
     # It teaches, too.
-    grandchild = DistillationClassifier(small, DecisionTreeClassifier(max_depth=2)).fit(
-        frame, NAMES
-    )
+    grandchild = DistillationClassifier(
+        small, DecisionTreeClassifier(max_depth=2), alpha=0.5, temperature=2
+    ).fit(frame, NAMES)
     assert grandchild.teacher_ is small
 
 
@@ -299,7 +308,7 @@ def test_standalone_needs_a_fit():
 
 def test_methods_before_fit_are_those_after_it():
     for student in (DecisionTreeClassifier(), LinearSVC(), SVC(), Ridge(), GaussianNB()):
-        model = DistillationClassifier(TEACHER, student)
+        model = DistillationClassifier(TEACHER, student, alpha=0.5, temperature=2)
         before = [hasattr(model, m) for m in ("predict_proba", "decision_function")]
         model.fit(X, y)
         assert before == [hasattr(model, m) for m in ("predict_proba", "decision_function")]
@@ -317,12 +326,14 @@ def test_a_foreign_student_without_classes_is_read_in_sorted_order():
         def predict(self, X):
             return np.full(len(X), self.p_.argmax())
 
-    model = DistillationClassifier(TEACHER, Anonymous(), temperature=1).fit(X, y)
+    model = DistillationClassifier(TEACHER, Anonymous(), temperature=1, alpha=0.5).fit(X, y)
     assert model.predict_proba(X).shape == (150, 3)
 
 
 def test_sparse_rows_are_enough_for_a_decoder():
     rows = sparse.csr_array(X)
-    model = DistillationClassifier(TEACHER, LogisticRegression(max_iter=500)).fit(rows, y)
+    model = DistillationClassifier(
+        TEACHER, LogisticRegression(max_iter=500), alpha=0.5, temperature=2
+    ).fit(rows, y)
     assert 1 < model.decoder_.power <= 2
     assert ProbabilityDecoder.of(model.student_, model.classes_).columns is None

@@ -53,8 +53,10 @@ PERCEPTRON = MLPClassifier(
 BOOSTED = HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=3, early_stopping=False)
 
 
-def distilled(teacher, student, **params):
-    return DistillationClassifier(teacher, student, random_state=0, **params)
+def distilled(teacher, student, *, alpha=0.5, temperature=2, **params):
+    return DistillationClassifier(
+        teacher, student, alpha=alpha, temperature=temperature, random_state=0, **params
+    )
 
 
 # -- teachers that are fitted for whatever data a check makes ------------------------------

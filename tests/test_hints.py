@@ -424,7 +424,9 @@ FOREST = RandomForestClassifier(5, min_samples_leaf=4, random_state=0).fit(X, y)
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
 def test_a_hint_that_cannot_be_followed_is_refused(teacher, student, hint, match):
-    model = DistillationClassifier(teacher, student, strategy=quick(hint))
+    model = DistillationClassifier(
+        teacher, student, strategy=quick(hint), alpha=0.5, temperature=2
+    )
     with pytest.raises((ValueError, TypeError), match=match):
         model.fit(X, y)
     if isinstance(teacher, nn.Module):

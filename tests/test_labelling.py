@@ -117,7 +117,9 @@ def test_labels_of_chunks_teach_as_the_teacher_does():
 def test_the_size_of_chunks_does_not_depend_on_the_number_of_jobs(n_jobs):
     calls = Calls()
     teacher = RecordingClassifier(calls).fit(MANY, MANY_LABELS)
-    DistillationClassifier(teacher, tree(), n_jobs=n_jobs).fit(MANY, MANY_LABELS)
+    DistillationClassifier(teacher, tree(), n_jobs=n_jobs, alpha=0.5, temperature=2).fit(
+        MANY, MANY_LABELS
+    )
     sizes = sorted(len(call["X"]) for call in calls.of("predict_proba"))
     assert sizes == [100, CHUNK_ROWS, CHUNK_ROWS]
 
@@ -189,7 +191,9 @@ def test_four_threads_of_the_user_share_a_teacher():
     state = state_of(module)
 
     def fit(_):
-        model = DistillationClassifier(TorchTeacher(module, batch_size=32), tree())
+        model = DistillationClassifier(
+            TorchTeacher(module, batch_size=32), tree(), alpha=0.5, temperature=2
+        )
         return model.fit(MANY[:2000], MANY_LABELS[:2000]).predict_proba(MANY[:100])
 
     alone = fit(None)
@@ -219,7 +223,9 @@ def test_modules_inside_other_estimators_are_found():
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing", "sequential", "dask"])
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_every_backend_gives_the_same(backend, verbose, capsys):
-    model = DistillationClassifier(GaussianNB(), tree(), n_jobs=2, random_state=0, verbose=verbose)
+    model = DistillationClassifier(
+        GaussianNB(), tree(), n_jobs=2, random_state=0, verbose=verbose, alpha=0.5, temperature=2
+    )
     data, labels = MANY[:600], MANY_LABELS[:600]
     alone = copy.copy(model).set_params(n_jobs=None).fit(data, labels).predict_proba(data)
     if backend == "dask":
@@ -244,7 +250,7 @@ def test_the_fit_on_all_rows_runs_beside_those_of_the_folds(monkeypatch):
             return super().__call__(batches[-1])
 
     monkeypatch.setattr(labelling, "Parallel", Counting)
-    DistillationClassifier(GaussianNB(), tree(), cv=4).fit(X, y)
+    DistillationClassifier(GaussianNB(), tree(), cv=4, alpha=0.5, temperature=2).fit(X, y)
     assert [len(batch) for batch in batches] == [5]
 
 
@@ -277,7 +283,9 @@ def test_a_class_that_a_fold_missed_is_unknown_and_no_vote_of_zero():
 
 def test_classes_of_few_rows_have_few_folds():
     labels = np.arange(60) % 20
-    model = DistillationClassifier(GaussianNB(), tree()).fit(MANY[:60], labels)
+    model = DistillationClassifier(GaussianNB(), tree(), alpha=0.5, temperature=2).fit(
+        MANY[:60], labels
+    )
     assert len(model.classes_) == 20
 
 
@@ -419,7 +427,7 @@ def test_a_pipeline_and_a_module_that_work_in_place_harm_nobody():
     for teacher in (scaled, clone(scaled).fit(rows.copy(), y), inplace):
         for dtype in (np.float32, np.float64):
             mine = rows.astype(dtype)
-            DistillationClassifier(teacher, tree()).fit(mine, y)
+            DistillationClassifier(teacher, tree(), alpha=0.5, temperature=2).fit(mine, y)
             np.testing.assert_array_equal(mine, rows.astype(dtype))
 
 
@@ -488,7 +496,9 @@ def test_memory_is_suggested_once_to_who_fits_a_slow_teacher_again(slow_stages):
 
 def test_memory_is_not_suggested_without_a_reason(slow_stages, tmp_path, monkeypatch):
     def fit(rows=X, labels=y, memory=None, teacher=None):
-        model = DistillationClassifier(teacher or GaussianNB(), tree(), memory=memory)
+        model = DistillationClassifier(
+            teacher or GaussianNB(), tree(), memory=memory, alpha=0.5, temperature=2
+        )
         return caught_suggestions(lambda: model.fit(rows, labels))
 
     assert fit() == []
@@ -519,7 +529,7 @@ def test_a_search_asks_a_teacher_once_per_fold(tmp_path, kind, n_jobs):
         "lambda": TorchTeacher(nn.Linear(4, 3), preprocess=lambda X: X * 2),
         "forest": RandomForestClassifier(5, min_samples_leaf=3, random_state=0).fit(X, y),
     }[kind]
-    model = DistillationClassifier(teacher, tree(), memory=str(tmp_path))
+    model = DistillationClassifier(teacher, tree(), memory=str(tmp_path), alpha=0.5, temperature=2)
     search = GridSearchCV(model, {"temperature": [1, 2, 3, 4]}, cv=3, n_jobs=n_jobs, refit=False)
     search.fit(X.astype(np.float32), y)
     assert entries(tmp_path) == 3
@@ -537,7 +547,9 @@ def test_other_content_is_asked_anew(tmp_path):
     rows = X.astype(np.float32)
 
     def fit():
-        DistillationClassifier(module, tree(), memory=str(tmp_path)).fit(rows, y)
+        DistillationClassifier(module, tree(), memory=str(tmp_path), alpha=0.5, temperature=2).fit(
+            rows, y
+        )
 
     fit()
     fit()
@@ -661,7 +673,7 @@ def test_a_teacher_that_contradicts_the_labels_is_noticed(kind):
             teacher.module.bias[:] = torch.tensor([22.0, 0])
     else:
         teacher = LogisticRegression().fit(X, 1 - labels)
-    model = DistillationClassifier(teacher, tree())
+    model = DistillationClassifier(teacher, tree(), alpha=0.5, temperature=2)
     with pytest.warns(UserWarning, match=r"real label of \d% of the rows.* 67%. Check the order"):
         model.fit(X.astype(np.float32), labels, **params)
 
@@ -674,4 +686,4 @@ def test_a_balanced_teacher_does_not_contradict():
     assert teacher.score(data, labels) < np.mean(labels == 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        DistillationClassifier(teacher, tree()).fit(data, labels)
+        DistillationClassifier(teacher, tree(), alpha=0.5, temperature=2).fit(data, labels)

@@ -101,7 +101,9 @@ def test_a_bare_module_is_a_fitted_teacher_and_comes_out_as_it_went_in():
     module = mlp()
     module.append(nn.Dropout(0.5)).train()
     before = state(module)
-    model = DistillationClassifier(module, DecisionTreeClassifier(max_depth=3, random_state=0))
+    model = DistillationClassifier(
+        module, DecisionTreeClassifier(max_depth=3, random_state=0), alpha=0.5, temperature=2
+    )
     model.fit(X, y)
     assert model.teacher_ is module
     assert clone(model).teacher is module
@@ -109,7 +111,10 @@ def test_a_bare_module_is_a_fitted_teacher_and_comes_out_as_it_went_in():
     assert_same_state(state(module), before)
     assert all(p.grad is None for p in module.parameters())
     explicit = DistillationClassifier(
-        TorchTeacher(module), DecisionTreeClassifier(max_depth=3, random_state=0)
+        TorchTeacher(module),
+        DecisionTreeClassifier(max_depth=3, random_state=0),
+        alpha=0.5,
+        temperature=2,
     )
     np.testing.assert_array_equal(explicit.fit(X, y).predict_proba(X), model.predict_proba(X))
 
@@ -117,7 +122,9 @@ def test_a_bare_module_is_a_fitted_teacher_and_comes_out_as_it_went_in():
 def test_a_search_keeps_the_very_module():
     module = mlp()
     search = GridSearchCV(
-        DistillationClassifier(module, DecisionTreeClassifier(max_depth=3, random_state=0)),
+        DistillationClassifier(
+            module, DecisionTreeClassifier(max_depth=3, random_state=0), alpha=0.5, temperature=2
+        ),
         {"temperature": [1, 4]},
         cv=2,
     ).fit(X, y)
@@ -620,7 +627,7 @@ def test_a_fitted_net_is_a_teacher():
     teacher = net(max_epochs=20).fit(X, y.astype(np.int64))
     before = state(teacher.module_)
     model = DistillationClassifier(
-        teacher, DecisionTreeClassifier(max_depth=3, random_state=0)
+        teacher, DecisionTreeClassifier(max_depth=3, random_state=0), alpha=0.5, temperature=2
     ).fit(X, y)
     assert model.teacher_ is teacher
     assert_same_state(state(teacher.module_), before)

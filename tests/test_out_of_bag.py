@@ -97,7 +97,7 @@ OTHER_ROWS = {
 @pytest.mark.parametrize("name", ["forest", "weighted", "extra trees", "bagging", "of columns"])
 def test_other_rows_are_refused(name, change):
     teacher = clone(WITH_VOTES[name]).fit(X, y)
-    model = DistillationClassifier(teacher, TREE, cv="out-of-bag")
+    model = DistillationClassifier(teacher, TREE, cv="out-of-bag", alpha=0.5, temperature=2)
     with pytest.raises(ValueError, match="was fitted on, in the same order, and these are others"):
         model.fit(*OTHER_ROWS[change](X, y))
     model.set_params(cv=None)

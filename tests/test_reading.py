@@ -461,7 +461,7 @@ def test_what_is_used_as_it_is():
         make_pipeline(StandardScaler(), clone(tree)).fit(X, y),
         make_pipeline(FunctionTransformer(), tree),
         GridSearchCV(tree, {"max_depth": [2]}, cv=2).fit(X, y),
-        DistillationClassifier(tree, tree).fit(X, y),
+        DistillationClassifier(tree, tree, alpha=0.5, temperature=2).fit(X, y),
     ):
         assert is_fitted(fitted), fitted
 
@@ -871,5 +871,7 @@ def test_a_fold_must_know_the_classes_that_it_was_fitted_on():
 def test_an_unfitted_stack_is_a_teacher():
     """Before it is fitted, scikit-learn's stack says that it has no ``predict``."""
     stack = StackingClassifier([("centroid", CentroidClassifier())], cv=2)
-    model = DistillationClassifier(stack, DecisionTreeClassifier(max_depth=2), cv=2).fit(X, y)
+    model = DistillationClassifier(
+        stack, DecisionTreeClassifier(max_depth=2), cv=2, alpha=0.5, temperature=2
+    ).fit(X, y)
     assert isinstance(model.teacher_, StackingClassifier)

@@ -47,8 +47,10 @@ def routing_on():
         yield
 
 
-def distilled(teacher=TEACHER, student=TREE, **params):
-    return DistillationClassifier(teacher, student, random_state=0, **params)
+def distilled(teacher=TEACHER, student=TREE, *, alpha=0.5, temperature=2, **params):
+    return DistillationClassifier(
+        teacher, student, alpha=alpha, temperature=temperature, random_state=0, **params
+    )
 
 
 def weight_of_rows(call):

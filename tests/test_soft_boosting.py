@@ -1244,7 +1244,9 @@ def test_objectives_that_are_no_loss_of_probabilities_are_refused(library, objec
     X, y = make_data(2)
     name = "loss_function" if library == "catboost" else "objective"
     student = booster(library, **{name: objective})
-    model = DistillationClassifier(GaussianNB(), student, strategy=strategy)
+    model = DistillationClassifier(
+        GaussianNB(), student, strategy=strategy, alpha=0.5, temperature=2
+    )
     with pytest.raises(
         TypeError, match=f"{NAMES[library]} has {name}=.*cannot learn soft targets"
     ):
@@ -1266,7 +1268,9 @@ OTHERWISE = [
 def test_what_the_loss_cannot_keep_is_taught_with_weighted_labels(library, settings, reason):
     X, y = make_data(3, 200)
     student = booster(library, 5, **settings)
-    model = DistillationClassifier(GaussianNB(), student, strategy="soft-boosting", cv=2)
+    model = DistillationClassifier(
+        GaussianNB(), student, strategy="soft-boosting", cv=2, alpha=0.5, temperature=2
+    )
     with pytest.raises(
         TypeError, match=f"soft-boosting.*{reason}.*Use strategy='weighted-labels'"
     ):

@@ -93,7 +93,7 @@ def test_auto_takes_the_first_strategy_that_fits(student, expected):
 
 
 def test_auto_falls_back_to_drawn_labels_with_one_warning():
-    model = DistillationClassifier(GaussianNB(), KNeighborsClassifier())
+    model = DistillationClassifier(GaussianNB(), KNeighborsClassifier(), alpha=0.5, temperature=2)
     with pytest.warns(UserWarning, match="drawn at random .* takes no sample_weight") as said:
         model.fit(X, y)
     assert len(said) == 1
@@ -108,7 +108,12 @@ def test_a_wrong_strategy_names_the_right_one():
 
 def test_an_object_keeps_its_settings():
     model = DistillationClassifier(
-        GaussianNB(), KNeighborsClassifier(), strategy=SampledLabels(n_draws=2), random_state=7
+        GaussianNB(),
+        KNeighborsClassifier(),
+        strategy=SampledLabels(n_draws=2),
+        random_state=7,
+        alpha=0.5,
+        temperature=2,
     ).fit(X, y)
     assert model.strategy_.n_draws == 2
     assert model.strategy_.random_state == 7
@@ -309,7 +314,9 @@ def test_settings_that_count_rows_are_known(student, counted):
 
 def test_the_students_own_settings_stay_and_the_fitted_ones_are_scaled():
     student = DecisionTreeClassifier(min_samples_leaf=5)
-    model = DistillationClassifier(GaussianNB(var_smoothing=1), student, temperature=1).fit(X, y)
+    model = DistillationClassifier(
+        GaussianNB(var_smoothing=1), student, temperature=1, alpha=0.5
+    ).fit(X, y)
     n_copies = model.student_.tree_.n_node_samples[0] / len(y)
     assert n_copies in (2, 3)
     assert model.student_.min_samples_leaf == 5 * n_copies
@@ -368,7 +375,9 @@ def test_balanced_class_weights_come_from_the_real_labels():
         class_weight=dict(enumerate(len(labels) / (2 * np.bincount(labels))))
     )
     balanced, explicit = (
-        DistillationClassifier(GaussianNB(), s).fit(data, labels).predict_proba(data)
+        DistillationClassifier(GaussianNB(), s, alpha=0.5, temperature=2)
+        .fit(data, labels)
+        .predict_proba(data)
         for s in (student, by_hand)
     )
     np.testing.assert_allclose(balanced, explicit, rtol=1e-9)
@@ -424,7 +433,9 @@ def test_class_weights_that_are_counted_by_a_library_are_refused(settings):
     name = "LGBMClassifier" if "is_unbalance" in settings else "CatBoostClassifier"
     student = getattr(library, name)(n_estimators=3, **settings)
     with pytest.raises(TypeError, match="would weigh the copies .* Use strategy='soft-boosting'"):
-        DistillationClassifier(GaussianNB(), student, strategy="weighted-labels").fit(X, y == 1)
+        DistillationClassifier(
+            GaussianNB(), student, strategy="weighted-labels", alpha=0.5, temperature=2
+        ).fit(X, y == 1)
 
 
 def test_a_threshold_inside_the_student_is_refused():
@@ -474,7 +485,9 @@ def test_a_booster_stops_early_on_rows_it_does_not_train_on():
     student = EarlyStopper(
         early_stopping=True, max_iter=30, random_state=0, validation_fraction=0.2
     )
-    model = DistillationClassifier(GaussianNB(), student, temperature=2).fit(data, labels)
+    model = DistillationClassifier(GaussianNB(), student, temperature=2, alpha=0.5).fit(
+        data, labels
+    )
     train, val = (set(map(tuple, model.student_.seen_[part])) for part in ("train", "val"))
     assert len(val) == 80
     assert not train & val
@@ -488,7 +501,9 @@ def test_a_booster_that_would_not_stop_early_on_the_real_rows_does_not_on_the_co
     data = np.random.RandomState(0).standard_normal((6000, 2))
     labels = (data[:, 0] > 0).astype(int)
     student = EarlyStopper(max_iter=3, random_state=0)
-    model = DistillationClassifier(GaussianNB(), student).fit(data, labels)
+    model = DistillationClassifier(GaussianNB(), student, alpha=0.5, temperature=2).fit(
+        data, labels
+    )
     assert len(model.student_.seen_["train"]) > 10_000
     assert model.student_.do_early_stopping_ is False
 
@@ -539,7 +554,7 @@ def test_drawn_labels_are_seeded():
             GaussianNB(var_smoothing=0.5).fit(X, y),
             KNeighborsClassifier(),
             strategy="sampled-labels",
-            random_state=seed,
+            random_state=seed, alpha=0.5, temperature=2,
         ).fit(X, y).predict_proba(X)  # fmt: skip
 
     np.testing.assert_array_equal(fit(0), fit(0))
@@ -549,7 +564,12 @@ def test_drawn_labels_are_seeded():
 def test_heavy_rows_get_more_drawn_copies():
     weight = np.where(y == 0, 3.0, 1.0)
     model = DistillationClassifier(
-        GaussianNB(), KNeighborsClassifier(), strategy=SampledLabels(4), random_state=0
+        GaussianNB(),
+        KNeighborsClassifier(),
+        strategy=SampledLabels(4),
+        random_state=0,
+        alpha=0.5,
+        temperature=2,
     ).fit(X, y, sample_weight=weight)
     n_copies = model.student_.n_samples_fit_
     assert n_copies == pytest.approx(4 * len(y), rel=0.02)
@@ -634,7 +654,9 @@ class RowSplits(CentroidClassifier):
 @pytest.mark.parametrize("n_unlabeled", [0, 7])
 def test_a_cv_of_the_students_own_splits_whole_rows(cv, n_unlabeled):
     data = X + 1e-3 * np.arange(len(X))[:, None]  # every row is unlike all others
-    model = DistillationClassifier(GaussianNB(var_smoothing=0.5).fit(data, y), RowSplits(cv))
+    model = DistillationClassifier(
+        GaussianNB(var_smoothing=0.5).fit(data, y), RowSplits(cv), alpha=0.5, temperature=2
+    )
     model.fit(data, y, X_unlabeled=data[:n_unlabeled] + 9 if n_unlabeled else None)
     copies, _, weight, splits = model.student_.seen_
     assert len(copies) > len(X)
@@ -691,7 +713,9 @@ def test_a_student_that_stops_early_takes_as_many_rounds_as_on_the_labels(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         alone = last_step(clone(bare).fit(X, y))
-    model = DistillationClassifier(GaussianNB().fit(X, y), bare).fit(X, y)
+    model = DistillationClassifier(GaussianNB().fit(X, y), bare, alpha=0.5, temperature=2).fit(
+        X, y
+    )
     taught = last_step(model.student_)
     found = alone.n_estimators_ if rounds == "n_estimators" else alone.n_iter_
     assert getattr(taught, rounds) == found
@@ -702,7 +726,7 @@ def test_a_student_that_stops_early_takes_as_many_rounds_as_on_the_labels(
 
 def test_scores_out_of_bag_are_left_out_with_a_warning():
     student = RandomForestClassifier(10, oob_score=True, random_state=0)
-    model = DistillationClassifier(GaussianNB().fit(X, y), student)
+    model = DistillationClassifier(GaussianNB().fit(X, y), student, alpha=0.5, temperature=2)
     with pytest.warns(UserWarning, match="RandomForestClassifier is fitted without oob_score"):
         model.fit(X, y)
     plain = clone(model).set_params(student__oob_score=False).fit(X, y)
@@ -751,10 +775,10 @@ def test_weights_of_classes_inside_a_search_reach_its_estimator():
 
 def test_a_regressor_of_one_output_is_wrapped_for_many_classes():
     student = GradientBoostingRegressor(n_estimators=20, random_state=0)
-    model = DistillationClassifier(GaussianNB(), student).fit(X, y)
+    model = DistillationClassifier(GaussianNB(), student, alpha=0.5, temperature=2).fit(X, y)
     assert len(model.student_.estimators_) == 3
     assert model.score(X, y) > 0.9
-    binary = DistillationClassifier(GaussianNB(), student).fit(X, y == 1)
+    binary = DistillationClassifier(GaussianNB(), student, alpha=0.5, temperature=2).fit(X, y == 1)
     assert isinstance(binary.student_, GradientBoostingRegressor)
 
 
@@ -776,7 +800,7 @@ class WeightlessRegressor(Ridge):
 
 
 def test_unequal_weights_need_a_student_that_takes_them():
-    model = DistillationClassifier(GaussianNB(), WeightlessRegressor())
+    model = DistillationClassifier(GaussianNB(), WeightlessRegressor(), alpha=0.5, temperature=2)
     model.fit(X, y, sample_weight=np.full(len(y), 2.0))
     with pytest.raises(TypeError, match="WeightlessRegressor takes no sample_weight"):
         model.fit(X, y, sample_weight=np.arange(1, len(y) + 1))

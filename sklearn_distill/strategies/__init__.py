@@ -5,6 +5,7 @@ import warnings
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_distill.strategies._checks import check_before_teaching
+from sklearn_distill.strategies._class_weight import counted_class_weight
 from sklearn_distill.strategies._gradient import GradientTraining
 from sklearn_distill.strategies._hard_labels import HardLabels
 from sklearn_distill.strategies._own_splits import own_split
@@ -26,6 +27,7 @@ __all__ = [
     "TargetRegression",
     "WeightedLabels",
     "check_before_teaching",
+    "counted_class_weight",
     "select_strategy",
     "teach",
     "warn_of_last_resort",

@@ -56,6 +56,17 @@ def take_class_weight(student, targets):
     return targets
 
 
+def counted_class_weight(student):
+    """Return a setting that makes classes equally heavy, as "name=value"; None without one."""
+    params = student.get_params(deep=True) if hasattr(student, "get_params") else {}
+    for name, value in params.items():
+        last = name.rpartition("__")[2]
+        balanced = last == "class_weight" and str(value) in ("balanced", "balanced_subsample")
+        if balanced or (last in ("is_unbalance", "auto_class_weights") and value):
+            return f"{last}={value!r}"
+    return None
+
+
 def balanced_weight(targets, *, count_weights):
     """Return weights that make the real classes equally heavy, n / (n_classes count).
 

@@ -50,7 +50,8 @@ class SoftBoosting(Strategy):
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = RandomForestClassifier(min_samples_leaf=3, random_state=0).fit(X, y)
     >>> student = LGBMClassifier(n_estimators=5, verbose=-1, random_state=0)
-    >>> model = DistillationClassifier(teacher, student, strategy=SoftBoosting()).fit(X, y)
+    >>> strategy = SoftBoosting()
+    >>> model = DistillationClassifier(teacher, student, alpha=0.5, strategy=strategy).fit(X, y)
     >>> model.student_.n_estimators_
     5
     """

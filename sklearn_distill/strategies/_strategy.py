@@ -52,7 +52,9 @@ class Strategy(BaseEstimator, ABC):
     ...         return student, ProbabilityDecoder.of(student, classes)
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=1000).fit(X, y)
-    >>> model = DistillationClassifier(teacher, GaussianNB(), strategy=FirstChoice()).fit(X, y)
+    >>> strategy = FirstChoice()
+    >>> model = DistillationClassifier(teacher, GaussianNB(), alpha=0.5, strategy=strategy)
+    >>> model = model.fit(X, y)
     >>> model.predict(X[:2])
     array([0, 0])
     """

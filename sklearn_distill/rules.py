@@ -1,0 +1,195 @@
+"""Which temperature and alpha, where the user leaves the choice to us.
+
+Nobody should have to know that a tree gains by a teacher whatever its temperature, and that a
+logistic regression on clean labels has nothing to gain. The table below was found on one half of
+the data sets of ``benchmarks/recipes.py`` and is reported on the other, in the user guide.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_distill.utils._sklearn_private import BaseSearchCV
+from sklearn_distill.utils.dispatch import is_network, is_of_kind
+from sklearn_distill.utils.pipelines import last_step
+
+#: Standard errors by which a teacher must do better than the student on labels.
+CLEARLY = 1.0
+
+
+class Rule(NamedTuple):
+    """Temperature and alpha."""
+
+    temperature: float
+    alpha: float
+
+
+class Settings(NamedTuple):
+    """What temperature and alpha came to be, and why, in a sentence."""
+
+    temperature: float
+    alpha: float
+    reason: str
+
+
+class Rules(NamedTuple):
+    """What a kind of student does, by what the teacher knows of the labelled rows.
+
+    `unseen` are rows that it was not fitted on, `seen` those that it was. `extended` is for all
+    rows, where there are further ones of which nobody but the teacher knows anything.
+
+    A teacher of `unseen` rows is followed only if its loss on them is clearly less than that of
+    the student on labels, unless the student is one whose fits are dear (not `guarded`).
+    """
+
+    student: str
+    unseen: Rule
+    seen: Rule
+    extended: Rule
+    guarded: bool = True
+
+
+LABELS = Rule(1.0, 0.0)
+
+RULES = {
+    "tree": Rules("a tree", Rule(2.0, 0.5), Rule(2.0, 1.0), Rule(2.0, 1.0)),
+    "neighbours": Rules("nearest neighbours", Rule(2.0, 0.25), Rule(2.0, 0.25), Rule(2.0, 0.5)),
+    "forest": Rules("a forest", Rule(2.0, 0.25), Rule(2.0, 0.25), Rule(2.0, 0.5)),
+    "network": Rules("a network", Rule(2.0, 0.5), Rule(2.0, 0.5), Rule(2.0, 0.5), guarded=False),
+    "booster": Rules("a booster", LABELS, LABELS, Rule(1.0, 0.5)),
+    "linear": Rules("a linear model or naive Bayes", LABELS, LABELS, Rule(1.0, 0.5)),
+    "regressor": Rules("a regressor", Rule(1.0, 0.5), Rule(1.0, 0.5), Rule(1.0, 0.5)),
+    "other": Rules("this kind of student", Rule(1.0, 0.5), Rule(1.0, 0.25), Rule(1.0, 0.5)),
+}
+
+_ROWS = {
+    "unseen": "a teacher that was not fitted on these rows",
+    "seen": "a teacher that was fitted on these rows and knows them by heart",
+    "extended": "further rows that the teacher alone labels",
+}
+
+#: Where a class of this kind is defined, and a part of its name.
+_KINDS = [
+    ("sklearn.tree", "", "tree"),
+    ("sklearn.neighbors", "", "neighbours"),
+    ("sklearn.ensemble", "Forest", "forest"),
+    ("sklearn.ensemble", "Bagging", "forest"),
+    ("sklearn.ensemble", "Boosting", "booster"),
+    ("xgboost", "XGBModel", "booster"),
+    ("lightgbm", "LGBMModel", "booster"),
+    ("catboost", "CatBoost", "booster"),
+    ("sklearn.neural_network", "", "network"),
+    ("sklearn.linear_model", "", "linear"),
+    ("sklearn.naive_bayes", "", "linear"),
+    ("sklearn.discriminant_analysis", "", "linear"),
+]
+
+
+def kind_of(student):
+    """Return the kind of a student, a key of :data:`RULES`.
+
+    Parameters
+    ----------
+    student : estimator, torch module or None
+        A Pipeline is what its last step is, a search what it searches; None is our network.
+    """
+    student = last_step(student)
+    if isinstance(student, BaseSearchCV):
+        student = last_step(student.estimator)
+    if student is None or is_network(student):
+        return "network"
+    if is_of_kind(student, "regressor"):
+        return "regressor"
+    for parent in type(student).__mro__:
+        for place, name, kind in _KINDS:
+            if parent.__module__.startswith(place) and name in parent.__name__:
+                return kind
+    return "other"
+
+
+def keeps_labels(student, new_rows):
+    """Tell whether a student learns the labels of its rows whatever its teacher would say."""
+    rules = RULES[kind_of(student)]
+    return rules.extended.alpha == 0 if new_rows else rules.unseen.alpha == rules.seen.alpha == 0
+
+
+def asks_for_losses(student, rows):
+    """Tell whether a rule for these rows holds only for a teacher that is better than labels."""
+    rules = RULES[kind_of(student)]
+    return rows == "unseen" and rules.guarded and rules.unseen.alpha > 0
+
+
+def settle(student, rows, temperature, alpha, losses=None):
+    """Return the settings for a student, where they are "auto" by the rules.
+
+    Parameters
+    ----------
+    student : estimator, torch module or None
+    rows : {"unseen", "seen", "extended"}
+        As the attributes of :class:`Rules`.
+    temperature, alpha : float or "auto"
+    losses : Losses, default=None
+        Of teacher and student, where the rule asks for them.
+
+    Returns
+    -------
+    Settings
+    """
+    rules = RULES[kind_of(student)]
+    rule, reason = getattr(rules, rows), f"{rules.student} and {_ROWS[rows]}"
+    if alpha == "auto" and losses is not None:
+        reason += f": its log loss is {losses.teacher:.3g}, that of the student on labels is "
+        reason += f"{losses.student:.3g}, which is {'' if losses.clear else 'not '}clearly more"
+        rule = rule if losses.clear else LABELS
+    elif alpha == "auto" and keeps_labels(student, rows == "extended"):
+        reason = f"{rules.student} learns as well from the labels of its rows"
+    settings = Settings(
+        float(rule.temperature if temperature == "auto" else temperature),
+        float(rule.alpha if alpha == "auto" else alpha),
+        "as given",
+    )
+    if "auto" not in (temperature, alpha):
+        return settings
+    reason = f"temperature={settings.temperature:g} and alpha={settings.alpha:g}: {reason}."
+    return settings._replace(reason=reason)
+
+
+class Losses(NamedTuple):
+    """Mean log loss of the teacher and of the student on labels; `clear` is a better teacher."""
+
+    teacher: float
+    student: float
+    clear: bool
+
+
+def compare(log_proba, log_student, labels, sample_weight=None):
+    """Compare the log loss of a teacher with that of the student on labels, in the same rows.
+
+    Parameters
+    ----------
+    log_proba, log_student : ndarray of shape (n_labeled, n_classes)
+        What they say of rows that they were not fitted on; NaN where that is nothing.
+    labels : ndarray of int, shape (n_labeled,)
+    sample_weight : ndarray of shape (n_labeled,), default=None
+
+    Returns
+    -------
+    Losses
+    """
+    own = np.arange(len(labels)), labels
+    weight = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, float)
+    of_teacher, of_student = -log_proba[own], -log_student[own]
+    gained = of_student - of_teacher
+    weight[np.isnan(gained)] = 0.0
+    if not weight.any():
+        return Losses(np.nan, np.nan, False)
+    weight /= weight.sum()
+    known = weight > 0
+    weight, gained = weight[known], gained[known]
+    mean = weight @ gained
+    error = np.sqrt(weight**2 @ (gained - mean) ** 2)
+    return Losses(
+        float(weight @ of_teacher[known]),
+        float(weight @ of_student[known]),
+        bool(mean > CLEARLY * error),
+    )
