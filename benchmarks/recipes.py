@@ -191,7 +191,7 @@ STUDENTS |= REGRESSORS
 def make_student(key, X, n_classes, seed, **settings):
     """Return an unfitted student with its preprocessing."""
     student = STUDENTS[key]
-    last = _network(X, n_classes, seed) if key == "mlp" else clone(student.last)
+    last = _network(n_classes, seed) if key == "mlp" else clone(student.last)
     if settings:
         last.set_params(**settings)
     if "random_state" in getattr(last, "get_params", dict)():
@@ -200,13 +200,13 @@ def make_student(key, X, n_classes, seed, **settings):
     return last if preparation is None else make_pipeline(preparation, last)
 
 
-def _network(X, n_classes, seed):
+def _network(n_classes, seed):
     import torch
 
-    n_inputs = prepared(X, True).fit_transform(X).shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        layers = [torch.nn.Linear(n_inputs, 32), torch.nn.ReLU(), torch.nn.Linear(32, 32)]
+        # Lazy: how many columns the categories of a fold come to is known when it is fitted.
+        layers = [torch.nn.LazyLinear(32), torch.nn.ReLU(), torch.nn.Linear(32, 32)]
         return torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Linear(32, n_classes))
 
 
@@ -302,6 +302,8 @@ def split_of(name, budget, seed):
     y = np.unique(y, return_inverse=True)[1]
     rest, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=seed)
     n_labels = min(MAX_TRAIN if budget == "all" else int(budget), len(rest))
+    if budget != "all" and n_labels == len(rest):
+        raise ValueError(f"{name}: {budget} labels are all that there are.")
     train, pool = rest, None
     if n_labels < len(rest):
         train, pool = train_test_split(
@@ -442,7 +444,7 @@ def compared(measured, twin):
 def tuned(key, stage, seed):
     """Return the student with the settings of least log loss in three folds."""
     grid = STUDENTS[key].grid
-    student = make_student(key, stage.X, stage.n_classes, seed)
+    student = make_student(key, stage.X, len(np.unique(stage.y)), seed)
     last = student.steps[-1][0] + "__" if hasattr(student, "steps") else ""
     grid = {last + name: values for name, values in grid.items()}
     model = student
@@ -614,13 +616,13 @@ def run(name, budget, seed, options, began):
 
 def edge_of_teacher(stage, key, seed):
     """Return how much less the teacher loses than the student on labels, in the same folds."""
-    proba = np.empty((len(stage.y), stage.n_classes))
+    proba = np.zeros((len(stage.y), stage.n_classes))  # a fold may miss a class of few rows
     for train, held_out in stage.folds:
         X, y = stage.X.iloc[train], stage.y[train]
         student = make_student(key, X, stage.n_classes, seed)
         strategy = network_training(seed) if key == "mlp" else "auto"
         model = DistillationClassifier(None, student, alpha=0, strategy=strategy).fit(X, y)
-        proba[held_out] = model.predict_proba(stage.X.iloc[held_out])
+        proba[np.ix_(held_out, model.classes_)] = model.predict_proba(stage.X.iloc[held_out])
     root = np.sqrt(len(stage.y))
     of_teacher = softmax(lift_zeros(stage.out_of_fold, FLOOR), axis=1)
     own_losses, losses = (measure(stage.y, p).losses for p in (proba, of_teacher))

@@ -53,6 +53,7 @@ numpydoc_validation_exclude = {
 slow_examples = [
     "plot_boosters",
     "plot_digit_images",
+    "plot_few_labels",
     "plot_fraud_detection",
     "plot_voice_intents",
 ]

@@ -7,6 +7,7 @@ it.
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from numbers import Integral, Real
@@ -147,6 +148,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             warn_of_last_resort(strategy, student)
         with stage("labels from the teacher", self.verbose):
             said = self._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
+            n_given = n_rows(X_unlabeled)
             X_unlabeled, said = self._augment(X, y, X_unlabeled, classes, said)
         to_fit_student = {"sample_weight": sample_weight, **routed["student"]["fit"]}
         settings = self._settle(X, y, labels, said, X_unlabeled, to_fit_student)
@@ -157,6 +159,19 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         targets = self._make_targets(X, y, classes, labels, said, settings, sample_weight)
         unlabeled = None if said.log_proba is None else X_unlabeled
         transfer_set = TransferSet(X, y, unlabeled, targets, said.reader, routed["student"]["fit"])
+        if self._augments():
+            n_new = n_rows(X_unlabeled) - n_given
+
+            def renew(seed):
+                X_new, log_proba = self._draw(X, y, classes, said, seed)
+                if n_rows(X_new) != n_new:
+                    raise ValueError(
+                        f"{name_of(self.augmenter)} made {n_new} rows for one epoch and "
+                        f"{n_rows(X_new)} for another. Let it make the same number."
+                    )
+                return X_new, self._as_taught(log_proba, labels, said, sample_weight)
+
+            transfer_set = replace(transfer_set, renew=renew)
         with stage(f"{strategy.name} for the student", self.verbose):
             student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked, and then all at once.
@@ -301,24 +316,24 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """Return the rows without labels and what the teacher said, with new rows behind them."""
         if not self._augments():
             return X_unlabeled, said
-        proba = np.exp(said.log_proba[: len(y)])
-        X_new = draw_rows(self.augmenter, X, y, self._fold_seed(), proba)
-        of_new = label_rows(
-            said.reader,
-            X_new,
-            None,
-            classes,
-            n_jobs=self.n_jobs,
-            memory=check_memory(self.memory),
-            quiet=True,
-        )
+        X_new, of_new = self._draw(X, y, classes, said, self._fold_seed())
         log_proba = np.concatenate([said.log_proba, of_new])
         further = X_new if X_unlabeled is None else stack_rows(X_unlabeled, X_new)
         return further, said._replace(log_proba=log_proba)
 
+    def _draw(self, X, y, classes, said, seed):
+        """Return new rows, and what the teacher says of them."""
+        X_new = draw_rows(self.augmenter, X, y, seed, np.exp(said.log_proba[: len(y)]))
+        asking = {"n_jobs": self.n_jobs, "memory": check_memory(self.memory), "quiet": True}
+        return X_new, label_rows(said.reader, X_new, None, classes, **asking)
+
     @abstractmethod
     def _settle(self, X, y, labels, said, X_unlabeled, fit_params):
         """Return the settings, where they are "auto" by the rules and what the teacher said."""
+
+    @abstractmethod
+    def _as_taught(self, log_proba, labels, said, sample_weight):
+        """Return in the form that is taught what the teacher said of some rows."""
 
     @abstractmethod
     def _make_targets(self, X, y, classes, labels, said, settings, sample_weight):

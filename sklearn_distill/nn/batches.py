@@ -105,6 +105,15 @@ def slice_tensors(X, rows):
     return X[rows].clone() if isinstance(rows, slice) else X[rows]
 
 
+def overwrite_last(X, new):
+    """Write rows over the last ones of a tensor, or of each of a dict or tuple, in place."""
+    if isinstance(X, torch.Tensor):
+        X[len(X) - len(new) :] = new
+        return
+    for key in X if isinstance(X, dict) else range(len(X)):
+        overwrite_last(X[key], new[key])
+
+
 def count_tensors(X):
     """Return the number of rows of a tensor, or of the first of a dict or tuple."""
     first = next(iter(X.values())) if isinstance(X, dict) else X
@@ -152,9 +161,20 @@ class InMemoryBatches:
         Of the shuffling.
     drop_last : bool, default=False
         Whether to leave out a last, smaller batch.
+    before_epoch : callable, default=None
+        Called before each pass over the rows.
     """
 
-    def __init__(self, dataset, batch_size=128, shuffle=False, generator=None, drop_last=False):
+    def __init__(
+        self,
+        dataset,
+        batch_size=128,
+        shuffle=False,
+        generator=None,
+        drop_last=False,
+        before_epoch=None,
+    ):
+        self.before_epoch = before_epoch
         self.dataset = dataset
         self.batch_size = len(dataset) if batch_size == -1 else batch_size
         self.shuffle = shuffle
@@ -165,6 +185,8 @@ class InMemoryBatches:
         return n_batches(len(self.dataset), self.batch_size, drop_last=self.drop_last)
 
     def __iter__(self):
+        if self.before_epoch is not None:
+            self.before_epoch()
         rows = self.dataset.rows
         if self.shuffle:
             # Drawn on the CPU: the order of the batches is the same on every device.

@@ -8,6 +8,7 @@ step. When training is over the net is of its own class again.
 import copy
 import warnings
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import RLock
 
 import numpy as np
@@ -107,7 +108,10 @@ class InMemoryMixin(Interruptible):
         params = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
         known = {"batch_size", "shuffle", "drop_last"}
         params = {key: value for key, value in params.items() if key in known}
-        batches = InMemoryBatches(dataset, generator=self.objective_.generator, **params)
+        objective = self.objective_
+        if training and objective.fresh is not None:
+            params["before_epoch"] = partial(objective.renew, self, dataset.tensors)
+        batches = InMemoryBatches(dataset, generator=objective.generator, **params)
         if not len(batches):
             raise ValueError(
                 f"drop_last leaves no batch of {batches.batch_size} rows: there are "

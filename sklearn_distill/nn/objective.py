@@ -9,6 +9,7 @@ import torch
 from skorch import NeuralNetBinaryClassifier
 
 from sklearn_distill.losses.torch import cross_entropy_rows, hinton, kl
+from sklearn_distill.nn.batches import inputs_for, overwrite_last
 from sklearn_distill.nn.outputs import (
     KINDS,
     LOOKS_LIKE,
@@ -68,6 +69,9 @@ class Objective:
 
     Attributes
     ----------
+    fresh : iterator or None
+        Of new rows and the teacher's log-probabilities, for the place of the last rows, or None
+        where they stay: one for each epoch.
     output : str or None
         The kind of the module's output. Known from the first batch on: many a skorch net makes its
         module when the training begins.
@@ -98,6 +102,7 @@ class Objective:
         self.temperature = temperature
         self.loss_on_logits = loss
         self.hints = hints
+        self.fresh = None
         self.generator = torch.Generator().manual_seed(seed)
         self.output = None
         self.doubtful = False
@@ -113,6 +118,17 @@ class Objective:
         self.alpha = float(own_alpha[0]) if np.ptp(own_alpha) == 0 else tensor(row_alpha)
         self.weight = _relative(row_weight, tensor)
         self.valid_weight = None if valid_weight is None else _relative(valid_weight, tensor)
+
+    def renew(self, net, tensors):
+        """Put the rows of the next epoch, and the teacher's labels, in the place of the last."""
+        drawn = next(self.fresh)
+        if drawn is None:
+            return
+        rows, log_proba = drawn
+        overwrite_last(tensors, inputs_for(net.module_, rows, net.device))
+        new = slice(len(self.labels) - len(log_proba), None)
+        self.log_proba[new] = torch.as_tensor(log_proba).to(self.log_proba)
+        self.labels[new] = self.log_proba[new].argmax(dim=1)
 
     def loss(self, net, batch, fit_params):
         """Return the loss of one batch and the module's output."""

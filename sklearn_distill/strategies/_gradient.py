@@ -69,6 +69,9 @@ class GradientTraining(Strategy):
         skorch nets too.
     hints : list of LayerHint, default=None
         Layers of teacher and student that are to agree.
+    fresh_rows : bool, default=False
+        Whether the new rows of the estimator's ``augmenter`` are drawn and labelled anew for every
+        epoch, instead of once. The teacher is then asked once per epoch.
     class_weight : dict or "balanced", default=None
         Weight of each class, by label; "balanced" makes the real labels equally heavy. It goes
         into the targets, so that the temperature does not change it. The weights in the criterion
@@ -119,6 +122,7 @@ class GradientTraining(Strategy):
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "loss": [StrOptions({*LOGIT_LOSSES}), callable],
         "hints": [list, tuple, None],
+        "fresh_rows": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "verbose": ["verbose", None],
@@ -136,6 +140,7 @@ class GradientTraining(Strategy):
         device="cpu",
         loss="kl",
         hints=None,
+        fresh_rows=False,
         class_weight=None,
         random_state=None,
         verbose=None,
@@ -149,6 +154,7 @@ class GradientTraining(Strategy):
         self.device = device
         self.loss = loss
         self.hints = hints
+        self.fresh_rows = fresh_rows
         self.class_weight = class_weight
         self.random_state = random_state
         self.verbose = verbose
@@ -198,6 +204,9 @@ class GradientTraining(Strategy):
                 nets.warn_of_unused_parts(student)
             hints = None if inside is None else _hint_losses(self.hints, *inside, device)
             objective = self._objective(student, targets, bare, device, seed, hints)
+            if self.fresh_rows and transfer_set.renew is not None:
+                self._refuse_fresh_rows(student, targets)
+                objective.fresh = _drawn_anew(transfer_set.renew, seed)
             nets.train_in_memory(student, rows, objective, transfer_set.fit_params)
         if bare:
             nets.forget_training(student)
@@ -253,6 +262,15 @@ class GradientTraining(Strategy):
         of_net = class_weight_of_net(net, len(classes))
         return weight if of_net is None else weight * of_net
 
+    def _refuse_fresh_rows(self, net, targets):
+        """Raise ValueError where what belongs to a row was computed before the training."""
+        needs = "hints" if self.hints else "class weights"
+        if self.hints or (self._class_weight(net, targets) != 1).any():
+            raise ValueError(
+                f"fresh_rows=True draws rows during the training, and {needs} need them before. "
+                "Leave one of them out."
+            )
+
     def _inside_of_teacher(self, transfer_set):
         """Return the model that has the layers, and rows for it; None if no hint asks."""
         if not self.hints or transfer_set.targets.log_proba is None:
@@ -264,6 +282,14 @@ class GradientTraining(Strategy):
         # The student's transformers are not the teacher's: it gets the rows from before them.
         given = transfer_set.as_given or transfer_set
         return innermost(transfer_set.reader.teacher, given.all_rows())
+
+
+def _drawn_anew(renew, seed):
+    """Yield None for the first epoch, which has its rows, and then new rows and their labels."""
+    yield None
+    rng = np.random.RandomState(seed)
+    while True:
+        yield renew(rng.randint(np.iinfo(np.int32).max))
 
 
 def _refuse_fit_params(module, fit_params):

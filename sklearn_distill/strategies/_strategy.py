@@ -163,7 +163,10 @@ def teach(strategy, student, transfer_set):
             X_unlabeled = head.transform(X_unlabeled)
         student.steps[:-1] = head.steps
         last_params = transform_eval_rows(student, last_params)
-    last, decoder = teach(strategy, last, transfer_set.transformed(X, X_unlabeled, last_params))
+    inside = transfer_set.transformed(
+        X, X_unlabeled, last_params, None if head is None else head.transform
+    )
+    last, decoder = teach(strategy, last, inside)
     student.steps[-1] = (student.steps[-1][0], last)
     return student, decoder
 

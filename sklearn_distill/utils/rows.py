@@ -109,6 +109,8 @@ def _container(X):
         return "sparse matrix"
     if isinstance(X, list | tuple):
         return "list"
+    if isinstance(X, np.memmap):  # rows on disk are an array like any other
+        return "ndarray"
     return type(X).__name__
 
 
