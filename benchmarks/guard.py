@@ -85,7 +85,10 @@ def run(name, key, seed, memory, options):
     }
     if set(wanted.values()) <= done:
         return
-    split = split_of(name, options.budget, seed)
+    try:
+        split = split_of(name, options.budget, seed)
+    except ValueError:  # all of its rows would be labelled: then they are
+        split = split_of(name, "all", seed)
     n_classes = len(np.unique(split.y))
     strategy = network_training(seed) if key == "mlp" else "auto"
     student = make_student(key, split.X, n_classes, seed)

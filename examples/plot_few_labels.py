@@ -97,14 +97,15 @@ with TemporaryDirectory() as memory:
 mean = {n: {key: np.mean([s[key] for s in found[n]]) for key in found[n][0]} for n in BUDGETS}
 
 header = "".join(f"{n:>8}" for n in BUDGETS)
-print(f"{'labels':46}{header}")
+print(f"{'labels':50}{header}")
 for key in mean[BUDGETS[0]]:
     name = key if key == "teacher" else ", ".join(key)
-    print(f"{name:46}" + "".join(f"{mean[n][key]:8.3f}" for n in BUDGETS))
+    print(f"{name:50}" + "".join(f"{mean[n][key]:8.3f}" for n in BUDGETS))
 
 # %%
-# The tree gains everywhere, and most where labels are few. The booster gains while there are fewer
-# than about a thousand; where every row has a label it has no need of a teacher.
+# The tree gains everywhere, and most where labels are few: fifty of them and the unlabelled rows
+# are worth as much as two hundred and more alone. The booster gains up to some four hundred
+# labels. From eight hundred on it does better by itself.
 
 import matplotlib.pyplot as plt
 
@@ -120,6 +121,8 @@ for axis, kind in zip(axes, students, strict=True):
             BUDGETS, values.min(axis=1), values.max(axis=1), color=color, alpha=0.15, lw=0
         )
     axis.set(title=kind, xlabel="labels", xscale="log")
+    axis.set_xticks(BUDGETS, BUDGETS)
+    axis.minorticks_off()
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("ROC AUC on other rows")
 axes[0].legend(frameon=False, loc="lower right")

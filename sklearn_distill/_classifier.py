@@ -311,10 +311,11 @@ default=None
         with stage("labels from the teacher", self.verbose):
             asking = {"n_jobs": self.n_jobs, "memory": check_memory(self.memory)}
             log_proba = label_rows(reader, X, X_unlabeled, classes, **asking)
-        model = InformedClassifier(**self.get_params(deep=False))
-        model.said, model.classes, model.alpha = Labels(reader, log_proba, "fitted"), classes, 1.0
-        if self.temperature == "auto":
-            model.temperature = RULES[kind_of(self.student)].extended.temperature
+        temperature = self.temperature
+        if temperature == "auto":
+            temperature = RULES[kind_of(self.student)].extended.temperature
+        model = InformedClassifier.like(self, temperature=temperature, alpha=1.0)
+        model.said, model.classes = Labels(reader, log_proba, "fitted"), classes
         stand_ins = classes[_likely_labels(log_proba[: n_rows(X)])]
         model.fit(X, stand_ins, sample_weight, X_unlabeled=X_unlabeled, **fit_params)
         vars(self).update({k: v for k, v in vars(model).items() if k.endswith("_")})
@@ -358,9 +359,9 @@ default=None
 
     def _own_log_proba(self, X, y, fit_params):
         """Return what the student without a teacher says of rows that it was not fitted on."""
-        alone = {"teacher": None, "alpha": 0.0, "augmenter": None, "trust": None}
-        twin = InformedClassifier(**self.get_params(deep=False) | alone)
-        twin.set_params(calibrate=False, cv=None, verbose=0)
+        twin = InformedClassifier.like(
+            self, teacher=None, alpha=0.0, augmenter=None, trust=None, calibrate=False, verbose=0
+        )
         with stage("what the student knows without a teacher", self.verbose):
             log_student = out_of_fold(twin, X, y, self._fold_seed(), fit_params)
         return lift_zeros(log_student, self.probability_floor)
@@ -443,6 +444,12 @@ class InformedClassifier(DistillationClassifier):
     """
 
     said, classes = Labels(None), None
+
+    @classmethod
+    def like(cls, model, **settings):
+        """Return one with the settings of another distillation, but for these."""
+        same = {name: getattr(model, name) for name in DistillationClassifier._get_param_names()}
+        return cls(**same | settings)
 
     def _encode(self, y, sample_weight):
         classes = np.unique(y) if self.classes is None else self.classes

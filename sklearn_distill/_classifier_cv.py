@@ -297,6 +297,8 @@ class DistillationClassifierCV(DistillationClassifier):
                 self._extended(augmenter, rows, splits, classes, X_unlabeled, of_folds)
                 for augmenter in self._tried_augmenters()
             ]
+            if not getattr(self.strategy, "hints", None):
+                known = [[_without_reader(of_fold) for of_fold in folds] for folds in known]
         with stage("the distilled students, in each fold", self.verbose):
             distilled = [candidate for candidate in candidates if candidate.distilled]
             results += self._measure(distilled, rows, splits, known)
@@ -310,7 +312,7 @@ class DistillationClassifierCV(DistillationClassifier):
                 (known,) = self._extended(
                     augmenter, rows, everything, classes, X_unlabeled, [whole]
                 )
-            model = self._teach(best, rows, known)
+            model = _teach(self._model(best), rows, known)
         # Nothing is set before everything has worked, and then all at once.
         vars(self).update(
             {name: value for name, value in vars(model).items() if name.endswith("_")}
@@ -351,6 +353,11 @@ class DistillationClassifierCV(DistillationClassifier):
         return candidates
 
     def _check_candidates(self, candidates, X):
+        if self.teacher is None and any(one is not None for one in self._tried_augmenters()):
+            raise ValueError(
+                "augmenters need a teacher to label the rows, but teacher is None. Pass a "
+                "teacher, or augmenters=(None,)."
+            )
         if self.scoring is None and not self._offers("predict_proba"):
             raise ValueError(
                 f"scoring=None is the log loss, and the student {name_of(self.student)} gives no "
@@ -367,24 +374,18 @@ class DistillationClassifierCV(DistillationClassifier):
         student = clone_of(self.student)
         if candidate.settings:
             student.set_params(**{k: clone_of(v) for k, v in candidate.settings.items()})
-        return InformedClassifier(
-            None,
-            student,
+        settings = {} if candidate.distilled else {"trust": None, "calibrate": False}
+        return InformedClassifier.like(
+            self,
+            teacher=None,
+            student=student,
             temperature=candidate.temperature,
             alpha=candidate.alpha,
-            strategy=self.strategy,
-            unlabeled_weight=self.unlabeled_weight,
-            trust=self.trust if candidate.distilled else None,
-            calibrate=self.calibrate and candidate.distilled,
-            probability_floor=self.probability_floor,
-            random_state=self.random_state,
-        )
-
-    def _teach(self, candidate, rows, known):
-        model = self._model(candidate)
-        model.said = known.said
-        return model.fit(
-            rows.X, rows.y, rows.weight, X_unlabeled=known.X_unlabeled, **rows.fit_params
+            cv=None,
+            memory=None,
+            n_jobs=None,
+            verbose=0,
+            **settings,
         )
 
     def _label_all(self, reader, X, y, X_unlabeled, teacher_output, classes, routed, splits):
@@ -453,7 +454,9 @@ class DistillationClassifierCV(DistillationClassifier):
         """Return for each candidate its results in each fold."""
         jobs = list(product(candidates, range(len(splits))))
         calls = (
-            delayed(self._score)(candidate, rows, splits[k], known[candidate.which][k])
+            delayed(_score)(
+                self._model(candidate), rows, splits[k], known[candidate.which][k], self.scoring
+            )
             for candidate, k in jobs
         )
         results = Parallel(n_jobs=self.n_jobs)(
@@ -461,24 +464,6 @@ class DistillationClassifierCV(DistillationClassifier):
         )
         size = len(splits)
         return [results[i : i + size] for i in range(0, len(results), size)]
-
-    def _score(self, candidate, rows, split, known):
-        train, test = split
-        start = time.perf_counter()
-        model = self._teach(candidate, rows.of(train), known)
-        seconds = time.perf_counter() - start
-        held_out = rows.of(test)
-        if self.scoring is None:
-            return _Result(-log_losses(model, held_out.X, held_out.y), seconds)
-        scorer = check_scoring(model, scoring=self.scoring)
-        try:
-            score = scorer(model, held_out.X, held_out.y)
-        except (AttributeError, ValueError, TypeError) as error:
-            raise ValueError(
-                f"scoring={self.scoring!r} cannot be computed of the student "
-                f"{name_of(self.student)}: {error}"
-            ) from error
-        return _Result(np.array([score], dtype=np.float64), seconds)
 
 
 class _Candidate(NamedTuple):
@@ -520,11 +505,41 @@ class _Known(NamedTuple):
     said: Labels
 
 
+def _without_reader(known):
+    """Return the same without the fitted teacher, which may be large, and nobody asks again."""
+    return known._replace(said=known.said._replace(reader=None))
+
+
 class _Result(NamedTuple):
     """Scores of one fit, of each row held out or of the fold, and the seconds that it took."""
 
     scores: np.ndarray
     seconds: float
+
+
+def _teach(model, rows, known):
+    model.said = known.said
+    return model.fit(rows.X, rows.y, rows.weight, X_unlabeled=known.X_unlabeled, **rows.fit_params)
+
+
+def _score(model, rows, split, known, scoring):
+    """Return the result of a model in one fold. It is sent to a worker: no teacher comes along."""
+    train, test = split
+    start = time.perf_counter()
+    _teach(model, rows.of(train), known)
+    seconds = time.perf_counter() - start
+    held_out = rows.of(test)
+    if scoring is None:
+        return _Result(-log_losses(model, held_out.X, held_out.y), seconds)
+    scorer = check_scoring(model, scoring=scoring)
+    try:
+        score = scorer(model, held_out.X, held_out.y)
+    except (AttributeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"scoring={scoring!r} cannot be computed of the student {name_of(model.student)}: "
+            f"{error}"
+        ) from error
+    return _Result(np.array([score], dtype=np.float64), seconds)
 
 
 def _numbers(values, name, range_, inside):

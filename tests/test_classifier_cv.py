@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from joblib import Memory
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -31,7 +32,12 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from sklearn_distill import DistillationClassifier, DistillationClassifierCV, GradientTraining
+from sklearn_distill import (
+    DistillationClassifier,
+    DistillationClassifierCV,
+    GradientTraining,
+    _classifier_cv,
+)
 from sklearn_distill.augmentation import ColumnSwap, Munge
 from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
 
@@ -452,3 +458,30 @@ def test_folds_must_hold_out_every_row_once():
 
 def test_two_folds_are_enough_for_labels_that_are_not_nested():
     assert DistillationClassifierCV(TEACHER, TREE, cv=2, nested=False).fit(X, y).n_splits_ == 2
+
+
+@pytest.mark.parametrize("augmenters", [(None,), (None, Munge())])
+def test_no_teacher_travels_to_the_workers(augmenters, monkeypatch):
+    sent, original = [], _classifier_cv._score
+    monkeypatch.setattr(_classifier_cv, "_score", lambda *a: sent.append(a) or original(*a))
+    DistillationClassifierCV(CentroidClassifier(), TREE, cv=3, augmenters=augmenters).fit(X, y)
+    assert sent
+    for candidate, _, _, known, _ in sent:
+        assert candidate.teacher is None
+        assert known.said.reader is None
+
+
+def test_augmenters_need_a_teacher():
+    model = DistillationClassifierCV(None, TREE, cv=3, augmenters=(None, Munge()))
+    with pytest.raises(ValueError, match="augmenters need a teacher"):
+        model.fit(X, y, teacher_output=np.full((len(y), 3), 1 / 3))
+
+
+def test_weights_with_metadata_routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = DistillationClassifierCV(
+            CentroidClassifier().set_fit_request(sample_weight=True), TREE, cv=3, random_state=0
+        ).set_fit_request(sample_weight=True)
+        routed = model.fit(X, y, sample_weight=WEIGHT).predict_proba(X)
+    plain = DistillationClassifierCV(CentroidClassifier(), TREE, cv=3, random_state=0)
+    assert_array_equal(routed, plain.fit(X, y, sample_weight=WEIGHT).predict_proba(X))

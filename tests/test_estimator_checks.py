@@ -33,6 +33,7 @@ from torch import nn
 
 from sklearn_distill import (
     DistillationClassifier,
+    DistillationClassifierCV,
     GradientTraining,
     SampledLabels,
     SoftBoosting,
@@ -57,6 +58,11 @@ def distilled(teacher, student, *, alpha=0.5, temperature=2, **params):
     return DistillationClassifier(
         teacher, student, alpha=alpha, temperature=temperature, random_state=0, **params
     )
+
+
+def searched(teacher, student, **params):
+    few = {"alphas": (0, 1), "temperatures": (2,), "cv": 3, "random_state": 0}
+    return DistillationClassifierCV(teacher, student, **few | params)
 
 
 # -- teachers that are fitted for whatever data a check makes ------------------------------
@@ -212,6 +218,16 @@ INSTANCES = {
     ),
     "tree from logistic, hard labels": (distilled(LOGISTIC, TREE, alpha=0), {}),
     "tree without a teacher": (distilled(None, TREE, alpha=0), {}),
+    "tree by the rules from logistic": (
+        distilled(LOGISTIC, TREE, alpha="auto", temperature="auto", cv=2),
+        STUDENT_PREDICTS_NAN,
+    ),
+    "logistic by the rules from tree": (
+        distilled(TREE, LOGISTIC, alpha="auto", temperature="auto"),
+        {},
+    ),
+    "search over tree from logistic": (searched(LOGISTIC, TREE), STUDENT_PREDICTS_NAN),
+    "search over logistic from tree, not nested": (searched(TREE, LOGISTIC, nested=False), {}),
     "balanced tree from logistic": (
         distilled(LOGISTIC, clone(TREE).set_params(class_weight="balanced"), cv="in-sample"),
         STUDENT_PREDICTS_NAN | BALANCED_COUNTS_ROWS,
@@ -522,6 +538,7 @@ def double_precision():
     "ignore:The teacher LinearSVC has no predict_proba",
     "ignore:The teacher .* does not take sample_weight",
     "ignore:CalibratedClassifierCV learns from",
+    "ignore:temperature=1 and alpha=0. .* labels alone",
     EMPTY_WARNING,
 )
 @parametrize_with_checks(
