@@ -82,7 +82,7 @@ def main():
         )
 
     tracemalloc.start()
-    DistillationClassifier(teacher, students["64-leaf tree"]).fit(X, y)
+    DistillationClassifier(teacher, students["64-leaf tree"], alpha=0.5, temperature=2).fit(X, y)
     peak = tracemalloc.get_traced_memory()[1]
     size = X.nbytes / 2**20
     print(

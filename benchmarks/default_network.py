@@ -93,7 +93,7 @@ def run(name, seed, options):
         MLP: mlp_classifier(seed),
         STOPPED: mlp_classifier(seed, early_stopping=True),
         HARD: DistillationClassifier(None, alpha=0, random_state=seed),
-        TAUGHT: DistillationClassifier(taught, random_state=seed),
+        TAUGHT: DistillationClassifier(taught, temperature=2, alpha=0.5, random_state=seed),
     }
     records = []
     for way, model in models.items():

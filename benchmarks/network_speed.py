@@ -109,7 +109,7 @@ def main():
     print(f"epoch: {t['ours'] / t['by hand']:.2f} x the loop by hand", end=", ")
     print(f"stock skorch takes {t['stock skorch'] / t['ours']:.2f} x ours")
 
-    model = DistillationClassifier(None, net(options.columns, 1), alpha=1)
+    model = DistillationClassifier(None, net(options.columns, 1), alpha=1, temperature=2)
     model.fit(X, labels, teacher_output=proba)
     t = ratios(
         {

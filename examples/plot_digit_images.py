@@ -111,7 +111,7 @@ accuracy_of_teacher = teacher.score(X_test, y_test)
 # **Its probabilities.** A label says *this is a 4*. The teacher says that it might also be a 9,
 # and is no 0. At **temperature** 1 little is seen of that, for a network is mostly sure of itself;
 # its probabilities raised to the power 1/T and made to sum to one again, with T = 4, say, show the
-# order of the other classes. The student learns these *soft targets* at T = 2, the default.
+# order of the other classes. The student learns these *soft targets* at T = 2.
 #
 # **Where it looks.** A convolution gives a picture for each of its channels. Their squares, added
 # up, show which parts of the image the stage responds to. *Attention transfer* has the student's
@@ -144,7 +144,7 @@ ways = {
 # -----------
 # One convolution in each stage, a quarter of the channels, and steps of two dots instead of
 # pooling. All students get the same settings and 600 steps of 32 images, however many images there
-# are. Temperature and alpha (how far the teacher is believed) are the defaults. With ``alpha=0``
+# are. The temperature is 2 and alpha, how far the teacher is believed, a half. With ``alpha=0``
 # there is no teacher; that is the twin on hard labels.
 #
 # With the 1,150 images without labels there is one more thing to compare with: the teacher's
@@ -178,6 +178,7 @@ def distilled(seed, labeled, digits, unlabeled, hints=None, **params):
         validation_fraction=None,
         hints=hints,
     )
+    params = {"temperature": 2, "alpha": 0.5} | params
     model = DistillationClassifier(
         teacher, small_network(), strategy=training, random_state=seed, **params
     )

@@ -194,6 +194,7 @@ for i in range(3):
 
 
 def distilled(student, X, y, X_unlabeled=None, **params):
+    params = {"temperature": 2, "alpha": 0.5} | params
     model = DistillationClassifier(teacher, student, random_state=0, **params)
     return model.fit(X, y, X_unlabeled=X_unlabeled)
 

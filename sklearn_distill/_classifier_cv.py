@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import rankdata
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer_names, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_memory
@@ -43,7 +43,7 @@ class DistillationClassifierCV(DistillationClassifier):
     Every candidate, a combination of alpha, temperature, augmenter and settings of the student, is
     fitted once per fold and measured on the rows that the fold holds out, by their real labels.
     The student on the labels alone is always among them. It is kept unless the best distilled one
-    is better by more than one standard error of the difference.
+    is better by more than one standard error of the difference [1]_.
 
     The teacher is asked once, whatever the candidates. For a comparison that does not lean to the
     teacher, the labels of the rows that a fold learns from come from teachers that have seen
@@ -73,8 +73,9 @@ class DistillationClassifierCV(DistillationClassifier):
         of them, too.
     scoring : str, callable or None, default=None
         What is to be large; see :ref:`scikit-learn's scorers <sklearn:scoring_parameter>`. None is
-        the negative log loss, row by row, so that its standard error is that of the rows; that of
-        other scores is taken from the folds.
+        the negative log loss, row by row, so that its standard error is that of the rows, among
+        candidates whose ROC AUC is not less than that of the labels by more than one standard
+        error. Other scores are looked at alone, and their standard error is taken from the folds.
     cv : int, splitter, iterable of splits or None, default=None
         Folds that hold out each row once; a number is of stratified folds that are shuffled with
         ``random_state``, None is 5 of them. Of a fitted teacher anything but None asks for clones.
@@ -97,7 +98,8 @@ class DistillationClassifierCV(DistillationClassifier):
         One entry per candidate: ``params``, a column ``param_...`` for each setting,
         ``mean_test_score``, ``split0_test_score`` and so on, ``std_test_score``,
         ``rank_test_score``, ``mean_fit_time`` in seconds, and ``distilled``, which is False for
-        the labels alone.
+        the labels alone. With ``scoring=None`` there is ``mean_test_roc_auc`` too, the mean over
+        classes against the others.
     best_index_ : int
         The candidate that was chosen.
     best_params_ : dict
@@ -106,7 +108,7 @@ class DistillationClassifierCV(DistillationClassifier):
         Its mean score in the folds. The best of many looks better than it is.
     honest_score_ : float
         What choosing like this is worth: for each fold the candidate is chosen on the others, and
-        scored on it.
+        scored on it [2]_.
     distilled_ : bool
         Whether the teacher was worth it.
     reason_ : str
@@ -287,7 +289,7 @@ class DistillationClassifierCV(DistillationClassifier):
         with stage("the student on labels, in each fold", self.verbose):
             # Before the teacher: what is wrong with student or scoring is found in seconds.
             on_labels = [candidate for candidate in candidates if not candidate.distilled]
-            nobody = [[_Known(None, Labels(None)) for _ in splits]]
+            nobody = [[_Known(None, Labels(None), classes) for _ in splits]]
             results = self._measure(on_labels, rows, splits, nobody)
         with stage("labels from the teacher", self.verbose):
             whole, of_folds = self._label_all(
@@ -305,7 +307,7 @@ class DistillationClassifierCV(DistillationClassifier):
         compared = _Comparison(on_labels + distilled, results, splits, sample_weight)
         best = compared.candidates[compared.best]
         with stage("the chosen student on all rows", self.verbose):
-            known = _Known(None, Labels(whole.reader))
+            known = _Known(None, Labels(whole.reader), classes)
             if best.distilled:
                 augmenter = self._tried_augmenters()[best.which]
                 everything = [(np.arange(len(y)), None)]
@@ -447,7 +449,8 @@ class DistillationClassifierCV(DistillationClassifier):
             maker = InformedClassifier(
                 None, augmenter=augmenter, n_jobs=self.n_jobs, random_state=self.random_state
             )
-            known.append(_Known(*maker._augment(of_fold.X, of_fold.y, X_unlabeled, present, said)))
+            X_all, said = maker._augment(of_fold.X, of_fold.y, X_unlabeled, present, said)
+            known.append(_Known(X_all, said, classes))
         return known
 
     def _measure(self, candidates, rows, splits, known):
@@ -499,10 +502,11 @@ class _Rows(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Rows without labels, and what the teacher says of the labelled rows and of these."""
+    """Rows without labels, what the teacher says of all rows, and all classes of the search."""
 
     X_unlabeled: object
     said: Labels
+    classes: np.ndarray
 
 
 def _without_reader(known):
@@ -511,10 +515,11 @@ def _without_reader(known):
 
 
 class _Result(NamedTuple):
-    """Scores of one fit, of each row held out or of the fold, and the seconds that it took."""
+    """Scores of one fit, of each row held out or of the fold; the seconds it took; its AUC."""
 
     scores: np.ndarray
     seconds: float
+    auc: float
 
 
 def _teach(model, rows, known):
@@ -530,7 +535,10 @@ def _score(model, rows, split, known, scoring):
     seconds = time.perf_counter() - start
     held_out = rows.of(test)
     if scoring is None:
-        return _Result(-log_losses(model, held_out.X, held_out.y), seconds)
+        proba = _columns_of(model, model.predict_proba(held_out.X), known.classes)
+        positions = np.searchsorted(known.classes, held_out.y)
+        losses = -np.log(np.clip(proba[np.arange(len(positions)), positions], LEAST, 1.0))
+        return _Result(-losses, seconds, ranking(positions, proba))
     scorer = check_scoring(model, scoring=scoring)
     try:
         score = scorer(model, held_out.X, held_out.y)
@@ -539,7 +547,7 @@ def _score(model, rows, split, known, scoring):
             f"scoring={scoring!r} cannot be computed of the student {name_of(model.student)}: "
             f"{error}"
         ) from error
-    return _Result(np.array([score], dtype=np.float64), seconds)
+    return _Result(np.array([score], dtype=np.float64), seconds, np.nan)
 
 
 def _numbers(values, name, range_, inside):
@@ -603,13 +611,32 @@ def _named(params):
     return ", ".join(f"{name}={value}" for name, value in params.items() if value is not None)
 
 
-def log_losses(model, X, y):
-    """Return the log loss of each row; of a class that the model cannot know, the largest."""
-    proba = model.predict_proba(X)
-    column = np.searchsorted(model.classes_, y)
-    column = np.minimum(column, len(model.classes_) - 1)
-    of_label = proba[np.arange(len(y)), column]
-    return -np.log(np.clip(np.where(model.classes_[column] == y, of_label, 0.0), LEAST, 1.0))
+def _columns_of(model, proba, classes):
+    """Return probabilities of all classes; a class that the model cannot know has none."""
+    aligned = np.zeros((len(proba), len(classes)))
+    aligned[:, np.searchsorted(classes, model.classes_)] = proba
+    return aligned
+
+
+def ranking(labels, proba):
+    """Return the area under the ROC curve, the mean over classes that have rows and others.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_samples,)
+        Columns.
+    proba : ndarray of shape (n_samples, n_classes)
+
+    Returns
+    -------
+    float
+        NaN if there is one class only.
+    """
+    counts = np.bincount(labels, minlength=proba.shape[1])
+    both = np.flatnonzero((counts > 0) & (counts < len(labels)))
+    if not len(both):
+        return np.nan
+    return float(np.mean([roc_auc_score(labels == k, proba[:, k]) for k in both]))
 
 
 class _Comparison:
@@ -620,6 +647,7 @@ class _Comparison:
         # A unit is what the standard error is taken over: a row, or a fold if scores are of folds.
         self.scores = np.array([np.concatenate([r.scores for r in folds]) for folds in results])
         self.seconds = np.array([[result.seconds for result in folds] for folds in results])
+        self.auc = np.array([[result.auc for result in folds] for folds in results])
         per_fold = [len(result.scores) for result in results[0]]
         self.fold = np.repeat(np.arange(len(splits)), per_fold)
         by_rows = len(self.fold) > len(splits)
@@ -640,9 +668,10 @@ class _Comparison:
         means = self._means(units)
         means = np.where(np.isnan(means), -np.inf, means)
         labels = np.flatnonzero(~self.distilled)[means[~self.distilled].argmax()]
-        if not self.distilled.any():
+        rivals = self.distilled & self._rank_as_well_as(labels, np.unique(self.fold[units]))
+        if not rivals.any():
             return labels, np.nan
-        other = np.flatnonzero(self.distilled)[means[self.distilled].argmax()]
+        other = np.flatnonzero(rivals)[means[rivals].argmax()]
         weight = self.weight[units] / self.weight[units].sum()
         gained = self.scores[other, units] - self.scores[labels, units]
         gain, n = weight @ gained, np.sum(weight > 0)
@@ -651,6 +680,19 @@ class _Comparison:
         if n > 1:
             error = np.sqrt(weight**2 @ (gained - gain) ** 2 * n / (n - 1))
         return (other if gain > error else labels), error
+
+    def _rank_as_well_as(self, labels, folds):
+        """Tell which candidates order the rows no worse than the labels do, within an error.
+
+        Probabilities may gain what the order of the rows loses, and nobody would have asked for
+        that. Where the user has chosen a score, that alone is looked at.
+        """
+        gained = self.auc[:, folds] - self.auc[labels, folds]
+        gained = gained[:, ~np.isnan(gained).any(axis=0)]
+        n = gained.shape[1]
+        if n < 2:
+            return np.full(len(self.candidates), True)
+        return gained.mean(axis=1) >= -gained.std(axis=1, ddof=1) / np.sqrt(n)
 
     def _honest_score(self):
         scores = []
@@ -673,6 +715,8 @@ class _Comparison:
         results |= {f"split{k}_test_score": folds[:, k] for k in range(n_splits)}
         results |= {"mean_test_score": means, "std_test_score": folds.std(axis=1)}
         results["rank_test_score"] = rankdata(-means, method="min").astype(np.int32)
+        if not np.isnan(self.auc).all():
+            results["mean_test_roc_auc"] = np.nanmean(self.auc, axis=1)
         results["mean_fit_time"] = self.seconds.mean(axis=1)
         return {
             "cv_results_": results,
@@ -689,7 +733,10 @@ class _Comparison:
         if not self.distilled.any():
             return "There was nothing to try but the labels."
         labels = np.flatnonzero(~self.distilled)[means[~self.distilled].argmax()]
-        other = np.flatnonzero(self.distilled)[means[self.distilled].argmax()]
+        rivals = self.distilled & self._rank_as_well_as(labels, np.unique(self.fold))
+        if not rivals.any():
+            return "No distilled student orders the rows as well as the labels do: they were kept."
+        other = np.flatnonzero(rivals)[means[rivals].argmax()]
         rule = f"one standard error ({self.error:.2g}, over {self.unit})"
         begin = (
             f"The best distilled student ({_named(self.candidates[other].params)}) scores "

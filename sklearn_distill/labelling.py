@@ -517,7 +517,7 @@ def _label_folds(
         for train, test in splits
     ]
     calls += [
-        delayed(_label_fold)(reader, X, y, classes, *_outside(splits, pair, len(y)), fit_params)
+        delayed(_label_fold)(reader, X, y, classes, *_without(splits, pair), fit_params)
         for pair in pairs
     ]
     text = f"fits of {reader.name}, leaving out {'pairs of ' * nested}folds"
@@ -553,10 +553,10 @@ def _label_folds(
     return on_all, whole, of_folds, remarks
 
 
-def _outside(splits, pair, n_samples):
-    """Return the rows outside two folds, and those of the first and then of the second."""
-    test = np.concatenate([splits[k][1] for k in pair])
-    return np.setdiff1d(np.arange(n_samples), test), test
+def _without(splits, pair):
+    """Return the rows that two folds both learn from, and those that the first and second hold."""
+    (train, test), (other_train, other_test) = (splits[k] for k in pair)
+    return np.intersect1d(train, other_train), np.concatenate([test, other_test])
 
 
 def _with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs):

@@ -56,7 +56,7 @@ RULES = {
     "tree": Rules("a tree", Rule(2.0, 1.0), Rule(2.0, 1.0), Rule(2.0, 1.0)),
     "neighbours": Rules("nearest neighbours", Rule(2.0, 0.25), Rule(2.0, 0.25), Rule(2.0, 0.5)),
     "forest": Rules("a forest", Rule(2.0, 0.25), Rule(2.0, 0.25), HALF),
-    "network": Rules("a network", Rule(2.0, 0.5), Rule(2.0, 0.5), Rule(2.0, 0.5), guarded=False),
+    "network": Rules("a network", Rule(1.0, 0.25), Rule(1.0, 0.25), HALF, guarded=False),
     "booster": Rules("a booster", LABELS, LABELS, LABELS),
     "linear": Rules("a linear model or naive Bayes", LABELS, LABELS, LABELS),
     "other": Rules("this kind of student", HALF, Rule(1.0, 0.25), HALF),

@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss, make_scorer
+from sklearn.metrics import log_loss, make_scorer, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -167,9 +167,46 @@ def test_labels_win_over_a_useless_teacher(student):
     model = DistillationClassifierCV(Chance(), student, scoring="accuracy", random_state=0)
     model.fit(X, y)
     assert not model.distilled_
-    assert "the labels were kept" in model.reason_
+    assert "kept" in model.reason_
     assert_array_equal(model.predict_proba(X), clone(student).fit(X, y).predict_proba(X))
     assert model.best_params_ == {"alpha": 0, "temperature": 1, "augmenter": None}
+
+
+@pytest.mark.parametrize(
+    ("auc", "chosen"),
+    [
+        ([0.90, 0.91, 0.92, 0.93], 1),  # as good an order: the better log loss wins
+        ([0.89, 0.93, 0.90, 0.92], 1),  # worse now, better then
+        ([0.80, 0.81, 0.82, 0.83], 2),  # worse in every fold: the next best
+        ([np.nan, 0.81, np.nan, np.nan], 1),  # nobody knows
+    ],
+)
+def test_a_better_log_loss_does_not_make_up_for_a_worse_order(auc, chosen):
+    splits = [(None, np.arange(10 * k, 10 * k + 10)) for k in range(4)]
+    rng = np.random.RandomState(0)
+    own = rng.uniform(-1, -0.9, size=(4, 10))
+    candidates = [_classifier_cv._Candidate(d, 0, 1, None, 0, {}) for d in (False, True, True)]
+    results = [
+        [_classifier_cv._Result(own[k] + gain, 1.0, area) for k, area in enumerate(areas)]
+        for gain, areas in ((0, [0.9, 0.91, 0.92, 0.93]), (0.5, auc), (0.3, [0.95] * 4))
+    ]
+    compared = _classifier_cv._Comparison(candidates, results, splits, None)
+    assert compared.best == chosen
+    assert compared.attributes()["distilled_"]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_ranking_is_the_area_of_scikit_learn(n_classes):
+    rng = np.random.RandomState(0)
+    proba = rng.dirichlet(np.ones(n_classes), 60)
+    labels = rng.randint(n_classes, size=60)
+    score = proba[:, 1] if n_classes == 2 else proba
+    expected = roc_auc_score(labels, score, multi_class="ovr")
+    assert_allclose(_classifier_cv.ranking(labels, proba), expected)
+    assert np.isnan(_classifier_cv.ranking(np.zeros(60, int), proba))
+    some = np.minimum(labels, 1)
+    wider = np.c_[proba, np.zeros(60)]
+    assert_allclose(_classifier_cv.ranking(some, wider), _classifier_cv.ranking(some, proba))
 
 
 def test_a_useful_teacher_wins_over_the_labels():
@@ -485,3 +522,22 @@ def test_weights_with_metadata_routing():
         routed = model.fit(X, y, sample_weight=WEIGHT).predict_proba(X)
     plain = DistillationClassifierCV(CentroidClassifier(), TREE, cv=3, random_state=0)
     assert_array_equal(routed, plain.fit(X, y, sample_weight=WEIGHT).predict_proba(X))
+
+
+def test_rows_that_a_fold_leaves_out_on_purpose_teach_nobody_for_it():
+    """Folds with a gap around what they hold out, as for rows that follow each other."""
+    rows = np.arange(len(y))
+    folds = [
+        (rows[(rows < start - 10) | (rows >= start + 70)], rows[start : start + 60])
+        for start in range(0, 240, 60)
+    ]
+    calls = Calls()
+    teacher = RecordingClassifier(calls=calls)
+    DistillationClassifierCV(teacher, TREE, cv=folds, alphas=(0, 1), temperatures=(1,)).fit(X, y)
+    position = {tuple(row): i for i, row in enumerate(X.tolist())}
+    fitted = [{position[tuple(row)] for row in call["X"].tolist()} for call in calls.of("fit")]
+    trains = [set(train.tolist()) for train, _ in folds]
+    pairs = [trains[i] & trains[j] for i in range(4) for j in range(i)]
+    assert sorted(map(sorted, fitted)) == sorted(
+        map(sorted, [set(rows.tolist()), *trains, *pairs])
+    )

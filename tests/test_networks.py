@@ -590,7 +590,7 @@ def test_a_net_that_regresses_learns_log_odds(n_classes, alpha):
         max_epochs=60,
         verbose=0,
     )
-    model = DistillationClassifier(teacher, student, alpha=alpha, random_state=0)
+    model = DistillationClassifier(teacher, student, alpha=alpha, temperature=2, random_state=0)
     before = torch.random.get_rng_state()
     proba = model.fit(X, labels).predict_proba(X)
     assert torch.equal(torch.random.get_rng_state(), before)
