@@ -72,17 +72,26 @@ class DistillationClassifierCV(DistillationClassifier):
         the names of the student: ``{"max_depth": [3, 5]}``. The labels alone are tried with all
         of them, too.
     scoring : str, callable or None, default=None
-        What is to be large; see :ref:`scikit-learn's scorers <sklearn:scoring_parameter>`. None is
-        the negative log loss, row by row, so that its standard error is that of the rows, among
-        candidates whose ROC AUC is not less than that of the labels by more than one standard
-        error. Other scores are looked at alone, and their standard error is taken from the folds.
+        What is to be large: a name of :func:`sklearn.metrics.get_scorer_names`, or a function of
+        (estimator, X, y). None is the negative log loss, row by row, so that its standard error is
+        that of the rows, among candidates whose ROC AUC is not less than that of the labels by
+        more than one standard error. Other scores are looked at alone, and their standard error is
+        taken from the folds.
     cv : int, splitter, iterable of splits or None, default=None
         Folds that hold out each row once; a number is of stratified folds that are shuffled with
         ``random_state``, None is 5 of them. Of a fitted teacher anything but None asks for clones.
     nested : bool, default=True
         Whether labels come from teachers that have not seen the rows on which they are judged.
-    strategy, unlabeled_weight, trust, calibrate, probability_floor
-        As in :class:`DistillationClassifier`.
+    strategy : str or Strategy, default="auto"
+        As in :class:`DistillationClassifier`, as are the next ones.
+    unlabeled_weight : float or None, default=None
+        What the rows without a label weigh at most.
+    trust : str, callable or None, default=None
+        How far the teacher is believed of each row.
+    calibrate : bool, default=False
+        Whether the teacher is calibrated first.
+    probability_floor : float in (0, 1), default=2e-4
+        The smallest probability that votes are believed to mean.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and labels.
     n_jobs : int or None, default=None
