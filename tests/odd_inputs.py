@@ -1072,9 +1072,13 @@ USUAL = {
 }
 # naive Bayes smooths by the variance of the rows, whatever they weigh
 REPEATABLE = {"weight": ["whole"], "student": ["logistic", "ridge", "linear"]}
+ANY_LABELS = [name for name in list(STUDENTS)[:-3] if "weighted" not in name]
 RELATIONS = options({"none": (None, {"common": True})}) | options(
     {
-        "relabel": (relabel, {"pins": USUAL | {"student": list(STUDENTS)[:-3]}, "tol": 1e-9}),
+        "relabel": (
+            relabel,
+            {"pins": USUAL | {"student": ANY_LABELS}, "tol": 1e-9},
+        ),
         "permuted classes": (permute_classes, {"pins": USUAL, "tol": 1e-4}),
         "permuted rows": (permute_rows, {"pins": USUAL, "tol": 1e-4}),
         "permuted columns": (permute_columns, {"pins": USUAL, "tol": 1e-4}),
@@ -1372,7 +1376,15 @@ def _judge(case, make):
         return Verdict("damaged", f"{', '.join(damage)}; error: {outcome.error!r}")
     if outcome.error is not None:
         return of_refusal(outcome)
-    wrong = [axis for axis in AXES if case.option(axis).wrong and case.matters(axis)]
+    # By alpha=0, or by the rules.
+    unasked = outcome.made.model.label_source_ is None and outcome.made.X_more is None
+    wrong = [
+        axis
+        for axis in AXES
+        if case.option(axis).wrong
+        and case.matters(axis)
+        and not (unasked and axis in ("teacher", "cv"))
+    ]
     if wrong:
         patterns = "|".join(case.option(axis).says for axis in wrong)
         if any(re.search(patterns, text) for text in outcome.said):
@@ -1549,6 +1561,8 @@ def tolerance(case):
 def plain_form(case, outcome, make):
     """The plain form gives the same, unless rows of this container change the bare models too."""
     plain = case.plain()
+    if plain["X"] not in plain.option("asked").pins.get("X", [plain["X"]]):
+        return None  # such rows to predict cannot be had in the plain form
     if plain == case or not 0.1 < outcome.made.model.temperature_ < 100:
         return None  # extreme temperatures enlarge the last bit
     other = reference(plain, make)
