@@ -132,9 +132,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             return self._fit_without_labels(
                 X, sample_weight, X_unlabeled, teacher_output, fit_params
             )
-        y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
-        if n_rows(X_unlabeled) == 0 or self.unlabeled_weight == 0:
-            X_unlabeled = None
+        sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
+        y, X_unlabeled = self._check_labels(X, y), self._weighed(X_unlabeled)
         classes, labels = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
         strategy = self._choose_strategy(student, self._asks_teacher(X_unlabeled))
@@ -163,7 +162,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             n_new = n_rows(X_unlabeled) - n_given
 
             def renew(seed):
-                X_new, log_proba = self._draw(X, y, classes, said, seed)
+                # Not in the cache, which would grow by every epoch of every fit.
+                X_new, log_proba = self._draw(X, y, classes, said, seed, memory=None)
                 if n_rows(X_new) != n_new:
                     raise ValueError(
                         f"{name_of(self.augmenter)} made {n_new} rows for one epoch and "
@@ -206,7 +206,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         _check_teacher_is_one_object(self.teacher)
         super()._validate_params()
 
-    def _check_rows(self, X, y, sample_weight, X_unlabeled):
+    def _check_rows(self, X, sample_weight, X_unlabeled):
         if X is None:
             raise ValueError(f"{name_of(self)} requires X to be passed. Got None instead.")
         if isinstance(X, dict) and not sparse.issparse(X):
@@ -214,10 +214,17 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                 "X is a dict. Pass an array or a data frame, and make the dict of it in a "
                 "transformer of the student and in TorchTeacher(module, preprocess=...)."
             )
-        check_consistent_length(X, y)
         if X_unlabeled is not None:
             check_same_columns(X, X_unlabeled, "X_unlabeled")
-        return self._check_y(y), check_weights(sample_weight, n_rows(X))
+        return check_weights(sample_weight, n_rows(X))
+
+    def _check_labels(self, X, y):
+        check_consistent_length(X, y)
+        return self._check_y(y)
+
+    def _weighed(self, X_unlabeled):
+        """Return the rows without labels, if there are any and they have a weight."""
+        return X_unlabeled if n_rows(X_unlabeled) and self.unlabeled_weight != 0 else None
 
     @abstractmethod
     def _check_y(self, y):
@@ -316,15 +323,16 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
         """Return the rows without labels and what the teacher said, with new rows behind them."""
         if not self._augments():
             return X_unlabeled, said
-        X_new, of_new = self._draw(X, y, classes, said, self._fold_seed())
+        memory = check_memory(self.memory)
+        X_new, of_new = self._draw(X, y, classes, said, self._fold_seed(), memory)
         log_proba = np.concatenate([said.log_proba, of_new])
         further = X_new if X_unlabeled is None else stack_rows(X_unlabeled, X_new)
         return further, said._replace(log_proba=log_proba)
 
-    def _draw(self, X, y, classes, said, seed):
+    def _draw(self, X, y, classes, said, seed, memory):
         """Return new rows, and what the teacher says of them."""
         X_new = draw_rows(self.augmenter, X, y, seed, np.exp(said.log_proba[: len(y)]))
-        asking = {"n_jobs": self.n_jobs, "memory": check_memory(self.memory), "quiet": True}
+        asking = {"n_jobs": self.n_jobs, "memory": memory, "quiet": True}
         return X_new, label_rows(said.reader, X_new, None, classes, **asking)
 
     @abstractmethod

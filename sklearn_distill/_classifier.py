@@ -298,6 +298,8 @@ default=None
                 f"{name_of(self)} requires y to be passed, but the target y is None: "
                 f"{' and '.join(needy)} would use real labels. Leave them out, or pass y."
             )
+        sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
+        X_unlabeled = self._weighed(X_unlabeled)
         classes = np.unique(known)
         student = self._new_student(X, classes)
         strategy = self._choose_strategy(student, asks_teacher=True)

@@ -31,7 +31,7 @@ from sklearn_distill.utils._sklearn_private import StrOptions, fit_context, slic
 from sklearn_distill.utils.cloning import clone_of
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.progress import stage, track
-from sklearn_distill.utils.rows import indexable_rows, n_rows
+from sklearn_distill.utils.rows import indexable_rows
 
 #: Probabilities are clipped here for the log loss, as scikit-learn's metric does.
 LEAST = np.finfo(np.float64).eps
@@ -274,9 +274,8 @@ class DistillationClassifierCV(DistillationClassifier):
         """
         if y is None:
             return self._fit_without_labels()
-        y, sample_weight = self._check_rows(X, y, sample_weight, X_unlabeled)
-        if n_rows(X_unlabeled) == 0 or self.unlabeled_weight == 0:
-            X_unlabeled = None
+        sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
+        y, X_unlabeled = self._check_labels(X, y), self._weighed(X_unlabeled)
         classes, _ = self._encode(y, sample_weight)
         student = self._new_student(X, classes)
         strategy = self._choose_strategy(student, asks_teacher=True)
@@ -313,7 +312,10 @@ class DistillationClassifierCV(DistillationClassifier):
         with stage("the distilled students, in each fold", self.verbose):
             distilled = [candidate for candidate in candidates if candidate.distilled]
             results += self._measure(distilled, rows, splits, known)
-        compared = _Comparison(on_labels + distilled, results, splits, sample_weight)
+        weight = None
+        if self.scoring is None:  # scores are of rows
+            weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        compared = _Comparison(on_labels + distilled, results, splits, weight)
         best = compared.candidates[compared.best]
         with stage("the chosen student on all rows", self.verbose):
             known = _Known(None, Labels(whole.reader), classes)
@@ -346,7 +348,7 @@ class DistillationClassifierCV(DistillationClassifier):
                 "alphas has no 0: the student on the labels alone is tried all the same, and kept "
                 "unless distillation is better.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         if not self.augmenters:
             raise ValueError("augmenters is empty. Pass (None,) to make no new rows.")
@@ -547,7 +549,7 @@ def _score(model, rows, split, known, scoring):
         proba = _columns_of(model, model.predict_proba(held_out.X), known.classes)
         positions = np.searchsorted(known.classes, held_out.y)
         losses = -np.log(np.clip(proba[np.arange(len(positions)), positions], LEAST, 1.0))
-        return _Result(-losses, seconds, ranking(positions, proba))
+        return _Result(-losses, seconds, ranking(positions, proba, held_out.weight))
     scorer = check_scoring(model, scoring=scoring)
     try:
         score = scorer(model, held_out.X, held_out.y)
@@ -627,7 +629,7 @@ def _columns_of(model, proba, classes):
     return aligned
 
 
-def ranking(labels, proba):
+def ranking(labels, proba, sample_weight=None):
     """Return the area under the ROC curve, the mean over classes that have rows and others.
 
     Parameters
@@ -635,23 +637,46 @@ def ranking(labels, proba):
     labels : ndarray of int, shape (n_samples,)
         Columns.
     proba : ndarray of shape (n_samples, n_classes)
+    sample_weight : ndarray of shape (n_samples,), default=None
 
     Returns
     -------
     float
         NaN if there is one class only.
     """
+    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    labels, proba, weight = (part[weight > 0] for part in (labels, proba, weight))
     counts = np.bincount(labels, minlength=proba.shape[1])
     both = np.flatnonzero((counts > 0) & (counts < len(labels)))
     if not len(both):
         return np.nan
-    return float(np.mean([roc_auc_score(labels == k, proba[:, k]) for k in both]))
+    areas = [roc_auc_score(labels == k, proba[:, k], sample_weight=weight) for k in both]
+    return float(np.mean(areas))
+
+
+class _Choice(NamedTuple):
+    """Candidates by position: the best on labels, the best distilled one or None, the chosen."""
+
+    labels: int
+    distilled: int | None
+    error: float
+    best: int
 
 
 class _Comparison:
-    """The scores of all candidates, side by side, and the choice among them."""
+    """The scores of all candidates, side by side, and the choice among them.
 
-    def __init__(self, candidates, results, splits, sample_weight):
+    Parameters
+    ----------
+    candidates : list of _Candidate
+    results : list of list of _Result
+        Of each candidate in each fold.
+    splits : list of (train, test)
+    row_weight : ndarray of shape (n_samples,) or None
+        Of scores of rows; None means that scores are of folds.
+    """
+
+    def __init__(self, candidates, results, splits, row_weight):
         self.candidates = candidates
         # A unit is what the standard error is taken over: a row, or a fold if scores are of folds.
         self.scores = np.array([np.concatenate([r.scores for r in folds]) for folds in results])
@@ -659,27 +684,27 @@ class _Comparison:
         self.auc = np.array([[result.auc for result in folds] for folds in results])
         per_fold = [len(result.scores) for result in results[0]]
         self.fold = np.repeat(np.arange(len(splits)), per_fold)
-        by_rows = len(self.fold) > len(splits)
-        if by_rows and sample_weight is not None:
-            self.weight = np.concatenate([sample_weight[test] for _, test in splits])
+        if row_weight is None:
+            self.unit, self.weight = "folds", np.ones(len(splits))
         else:
-            self.weight = np.ones(len(self.fold))
+            self.unit = "rows"
+            self.weight = np.concatenate([row_weight[test] for _, test in splits])
         self.distilled = np.array([candidate.distilled for candidate in candidates])
-        self.unit = "rows" if by_rows else "folds"
-        self.best, self.error = self._choose(np.full(len(self.fold), True))
+        self.choice = self._choose(np.full(len(self.fold), True))
+        self.best = self.choice.best
 
     def _means(self, units):
         weight = self.weight[units]
         return self.scores[:, units] @ weight / weight.sum()
 
     def _choose(self, units):
-        """Return the candidate to take, and the standard error of the gain by distillation."""
+        """Return the best of the labels, the best distilled one, and which of them to take."""
         means = self._means(units)
         means = np.where(np.isnan(means), -np.inf, means)
         labels = np.flatnonzero(~self.distilled)[means[~self.distilled].argmax()]
         rivals = self.distilled & self._rank_as_well_as(labels, np.unique(self.fold[units]))
         if not rivals.any():
-            return labels, np.nan
+            return _Choice(labels, None, np.nan, labels)
         other = np.flatnonzero(rivals)[means[rivals].argmax()]
         weight = self.weight[units] / self.weight[units].sum()
         gained = self.scores[other, units] - self.scores[labels, units]
@@ -688,7 +713,7 @@ class _Comparison:
         error = np.inf
         if n > 1:
             error = np.sqrt(weight**2 @ (gained - gain) ** 2 * n / (n - 1))
-        return (other if gain > error else labels), error
+        return _Choice(labels, other, error, other if gain > error else labels)
 
     def _rank_as_well_as(self, labels, folds):
         """Tell which candidates order the rows no worse than the labels do, within an error.
@@ -706,7 +731,7 @@ class _Comparison:
     def _honest_score(self):
         scores = []
         for k in np.unique(self.fold):
-            chosen = self._choose(self.fold != k)[0]
+            chosen = self._choose(self.fold != k).best
             scores.append(self._means(self.fold == k)[chosen])
         weight = np.bincount(self.fold, self.weight)
         return float(np.average(scores, weights=weight))
@@ -741,16 +766,14 @@ class _Comparison:
     def _reason(self, means):
         if not self.distilled.any():
             return "There was nothing to try but the labels."
-        labels = np.flatnonzero(~self.distilled)[means[~self.distilled].argmax()]
-        rivals = self.distilled & self._rank_as_well_as(labels, np.unique(self.fold))
-        if not rivals.any():
+        labels, other, error, best = self.choice
+        if other is None:
             return "No distilled student orders the rows as well as the labels do: they were kept."
-        other = np.flatnonzero(rivals)[means[rivals].argmax()]
-        rule = f"one standard error ({self.error:.2g}, over {self.unit})"
+        rule = f"one standard error ({error:.2g}, over {self.unit})"
         begin = (
             f"The best distilled student ({_named(self.candidates[other].params)}) scores "
             f"{means[other]:.4g}, the best on labels alone {means[labels]:.4g}: "
         )
-        if self.best == other:
+        if best == other:
             return f"{begin}better by more than {rule}."
         return f"{begin}not better by more than {rule}, so that the labels were kept."

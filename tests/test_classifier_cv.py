@@ -17,6 +17,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     KFold,
+    LeaveOneOut,
     RepeatedStratifiedKFold,
     ShuffleSplit,
     StratifiedKFold,
@@ -148,8 +149,9 @@ def test_what_is_kept_is_the_candidate_fitted_on_all_rows(augmenter, seed):
     searched = DistillationClassifierCV(
         TEACHER, TREE, alphas=(1,), augmenters=(augmenter,), cv=folds, random_state=seed
     )
-    with pytest.warns(UserWarning, match="alphas has no 0"):
+    with pytest.warns(UserWarning, match="alphas has no 0") as said:
         searched.fit(X, y)
+    assert said[0].filename == __file__
     assert searched.distilled_
     params = searched.best_params_
     model = DistillationClassifier(TEACHER, TREE, cv=folds, random_state=seed, **params).fit(X, y)
@@ -190,7 +192,7 @@ def test_a_better_log_loss_does_not_make_up_for_a_worse_order(auc, chosen):
         [_classifier_cv._Result(own[k] + gain, 1.0, area) for k, area in enumerate(areas)]
         for gain, areas in ((0, [0.9, 0.91, 0.92, 0.93]), (0.5, auc), (0.3, [0.95] * 4))
     ]
-    compared = _classifier_cv._Comparison(candidates, results, splits, None)
+    compared = _classifier_cv._Comparison(candidates, results, splits, np.ones(40))
     assert compared.best == chosen
     assert compared.attributes()["distilled_"]
 
@@ -204,6 +206,10 @@ def test_ranking_is_the_area_of_scikit_learn(n_classes):
     expected = roc_auc_score(labels, score, multi_class="ovr")
     assert_allclose(_classifier_cv.ranking(labels, proba), expected)
     assert np.isnan(_classifier_cv.ranking(np.zeros(60, int), proba))
+    weight = rng.randint(3, size=60)
+    weighted = _classifier_cv.ranking(labels, proba, weight.astype(float))
+    repeated = _classifier_cv.ranking(np.repeat(labels, weight), np.repeat(proba, weight, axis=0))
+    assert_allclose(weighted, repeated)
     some = np.minimum(labels, 1)
     wider = np.c_[proba, np.zeros(60)]
     assert_allclose(_classifier_cv.ranking(some, wider), _classifier_cv.ranking(some, proba))
@@ -370,6 +376,17 @@ def test_a_class_of_one_row_is_missed_by_a_fold():
         assert model.classes_.tolist() == [0, 1, 2, 3]
         assert np.isfinite(model.cv_results_["mean_test_score"]).all()
         assert model.predict_proba(X).shape == (len(y), 4)
+
+
+def test_one_row_at_a_time_has_its_weight():
+    few, weight = np.r_[:12, 120:132], np.arange(1.0, 25)
+    model = DistillationClassifierCV(
+        CentroidClassifier(), TREE, cv=LeaveOneOut(), alphas=(0, 1), temperatures=(1,)
+    ).fit(X[few], y[few], weight)
+    assert "over rows" in model.reason_
+    scores = np.array([model.cv_results_[f"split{k}_test_score"] for k in range(24)])
+    expected = np.average(scores, axis=0, weights=weight)
+    assert_allclose(model.cv_results_["mean_test_score"], expected)
 
 
 def test_groups_stay_together():

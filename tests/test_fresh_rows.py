@@ -1,5 +1,7 @@
 """New rows that are drawn and labelled anew for every epoch of a network."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
-from sklearn_distill import DistillationClassifier, GradientTraining, LayerHint
+from sklearn_distill import DistillationClassifier, GradientTraining, LayerHint, TorchTeacher
 from sklearn_distill.augmentation import Augmenter, Munge, ScaledNoise
+from sklearn_distill.nn import capture
 from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
 
 X, y = load_iris(return_X_y=True)
@@ -146,6 +149,50 @@ def test_nets_of_skorch_and_the_default_network_draw_too():
         ).fit(X, y)
         assert len(calls) == 3
         assert_array_equal(X, before)
+
+
+def test_the_cache_does_not_grow_by_every_epoch(tmp_path):
+    sizes = []
+    for fresh in (False, True):
+        folder = tmp_path / str(fresh)
+        DistillationClassifier(
+            CentroidClassifier(),
+            module(),
+            strategy=GradientTraining(6, fresh_rows=fresh),
+            augmenter=ScaledNoise(),
+            memory=str(folder),
+            random_state=0,
+        ).fit(X, y)
+        sizes.append(len(list(folder.rglob("output.pkl"))))
+    assert sizes[0] == sizes[1] > 0
+
+
+def test_a_module_that_teaches_is_held_before_the_generators():
+    """As where it labels, or else two threads could wait for each other for ever."""
+    teacher = module()
+    held = []
+
+    class Looking(Augmenter):
+        def _sample(self, X, y, rng, proba):
+            def is_free(lock):
+                free = lock.acquire(blocking=False)
+                if free:
+                    lock.release()
+                return free
+
+            lock = capture._LOCKS[teacher]
+            with ThreadPoolExecutor(1) as other:
+                held.append(not other.submit(is_free, lock).result())
+            return X[:30], None
+
+    DistillationClassifier(
+        TorchTeacher(teacher, output="logits", classes=[0, 1, 2]),
+        module(),
+        strategy=training(3),
+        augmenter=Looking(),
+        random_state=0,
+    ).fit(X, y)
+    assert held == [False, True, True]  # the first rows are drawn before the training
 
 
 def test_what_cannot_be_drawn_anew_is_refused():

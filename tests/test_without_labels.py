@@ -83,6 +83,24 @@ def test_further_rows_new_rows_and_weights():
     assert_array_equal(alone.predict_proba(X), told.predict_proba(X))
 
 
+def test_further_rows_without_weight_are_left_out():
+    model = DistillationClassifier(TEACHER, TREE, unlabeled_weight=0, random_state=0)
+    without = model.fit(REST[:100], None).predict_proba(X)
+    with_more = model.fit(REST[:100], None, X_unlabeled=REST[100:]).predict_proba(X)
+    assert_array_equal(with_more, without)
+    calls = Calls()
+    teacher = RecordingClassifier(calls=calls).fit(X, y)
+    calls.clear()
+    model = DistillationClassifier(teacher, TREE)
+    for rows, weight, match in (
+        (None, None, "requires X to be passed"),
+        (REST, np.ones(3), "sample_weight"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            model.fit(rows, None, weight)
+    assert calls == []
+
+
 def test_frames_and_searches():
     frame = pd.DataFrame(REST, columns=list("abcdef"))
     teacher = RandomForestClassifier(5, random_state=0).fit(frame, y[150:])

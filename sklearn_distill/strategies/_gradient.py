@@ -1,7 +1,7 @@
 """Gradient training of networks, through their own logits and layers."""
 
 import warnings
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 from numbers import Integral, Real
 
@@ -195,18 +195,20 @@ class GradientTraining(Strategy):
         inside = self._inside_of_teacher(transfer_set)
         rows = transfer_set.all_rows()
         seed = own_rng(self.random_state).randint(np.iinfo(np.int32).max)
+        renew = transfer_set.renew if self.fresh_rows else None
+        asked = () if renew is None else transfer_set.reader.modules
         # The teacher is locked first, as where it labels. In the other order two threads could
         # wait for each other.
-        with _held(inside, device), nets.seeded(seed):
+        with _held(inside, device, asked), nets.seeded(seed):
             if bare:
                 student, rows = self._net_of(student, rows, transfer_set, seed)
             else:
                 nets.warn_of_unused_parts(student)
             hints = None if inside is None else _hint_losses(self.hints, *inside, device)
             objective = self._objective(student, targets, bare, device, seed, hints)
-            if self.fresh_rows and transfer_set.renew is not None:
+            if renew is not None:
                 self._refuse_fresh_rows(student, targets)
-                objective.fresh = _drawn_anew(transfer_set.renew, seed)
+                objective.fresh = _drawn_anew(renew, seed)
             nets.train_in_memory(student, rows, objective, transfer_set.fit_params)
         if bare:
             nets.forget_training(student)
@@ -377,13 +379,17 @@ def _check_hints(hints, module):
             find_layer(module, hint.student_layer, who="The student")
 
 
-def _held(inside, device):
-    """Return a context in which a teacher that is a module is on a device, and this thread's."""
-    if inside is None or not isinstance(inside[0], TorchTeacher):
-        return nullcontext()
+@contextmanager
+def _held(inside, device, asked):
+    """Have for oneself a teacher that is a module, on a device, and modules that will be asked."""
     from sklearn_distill.nn.capture import undisturbed
 
-    return undisturbed(inside[0].module, device)
+    with ExitStack() as stack:
+        if inside is not None and isinstance(inside[0], TorchTeacher):
+            stack.enter_context(undisturbed(inside[0].module, device))
+        for module in asked:
+            stack.enter_context(undisturbed(module))
+        yield
 
 
 def _hint_losses(hints, teacher, rows, device):
