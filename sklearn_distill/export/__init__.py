@@ -1,0 +1,14 @@
+"""Students as files that run without Python, each compared with its model before it is kept."""
+
+from sklearn_distill.export.files import ExportedFile
+from sklearn_distill.export.onnx_file import export_onnx
+from sklearn_distill.export.parity import ParityError
+from sklearn_distill.export.runtime import OnnxClassifier, OnnxRegressor
+
+__all__ = [
+    "ExportedFile",
+    "OnnxClassifier",
+    "OnnxRegressor",
+    "ParityError",
+    "export_onnx",
+]

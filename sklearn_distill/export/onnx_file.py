@@ -1,0 +1,571 @@
+"""Writing ONNX files that are kept only if they answer as the model does."""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral, Real
+
+import numpy as np
+
+from sklearn_distill.export.files import ExportedFile, check_writable, kept_if_proved
+from sklearn_distill.export.folding import fold
+from sklearn_distill.export.parity import ParityError, compare, edge_rows
+from sklearn_distill.export.program import Layers, NotReadable
+from sklearn_distill.export.readers import read_model
+from sklearn_distill.export.readers._columns import Columns
+from sklearn_distill.export.readers._model import student_and_decoder
+from sklearn_distill.export.rows import RowFormat, some_of
+from sklearn_distill.export.runtime import (
+    METADATA,
+    PROBABILITIES,
+    VALUES,
+    OnnxClassifier,
+    OnnxRegressor,
+    feed_of,
+    packed,
+    session_of,
+)
+from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.pipelines import last_step
+
+#: Rows of the sample that are compared, at most.
+MOST_ROWS = 20_000
+
+#: Rows whose answers the file carries.
+N_PROBES = 16
+
+#: By how much probabilities may differ, of int8 networks in the second place.
+TOLERANCE, TOLERANCE_INT8 = 1e-5, 0.05
+
+#: The operator sets that can be asked for: of older ones Softmax means something else.
+OLDEST_OPSET = 13
+
+
+def export_onnx(
+    model,
+    path,
+    X_sample,
+    *,
+    quantize=None,
+    inputs=None,
+    opset=None,
+    tolerance=None,
+    metadata=None,
+):
+    """Write a model to an ONNX file that needs neither Python nor this package.
+
+    The file gives ``label`` and ``probabilities`` at temperature 1, the decoding included (of a
+    regressor ``values``). It takes one input ``X`` of shape (n, n_features) where all columns are
+    numbers, and else one input for each column, by its name and of shape (n, 1).
+
+    *It is proved before it is kept.* It is written under a temporary name, reloaded in ONNX
+    Runtime and compared with the model: on the rows of ``X_sample``, and on rows that are made for
+    it, which reach every split of every tree and stand at its threshold and at the numbers before
+    and after, or have a value missing or a category that nobody knows. Where probabilities differ
+    by more than the tolerance, or labels differ that are no ties, nothing is kept.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted :class:`~sklearn_distill.DistillationClassifier`, what its ``standalone()``
+        returns, or any fitted classifier or regressor; also a Pipeline. Trees, forests, boosters
+        (scikit-learn, XGBoost, LightGBM, CatBoost), linear models and networks of dense layers are
+        written by this package, with scalers, imputers and encoders before them. Others are left
+        to skl2onnx.
+    path : str or Path
+        The file. One that is there already is replaced once the new one is proved.
+    X_sample : array, sparse matrix or data frame of shape (n_samples, n_features), or texts
+        Rows as the model will see them: a thousand or more are a good proof. Of a data frame the
+        file takes the names and categories of the columns.
+    quantize : {"int8"}, default=None
+        Store the weights of a network in a quarter of the bytes. Answers then differ; by how much
+        is in what is returned.
+    inputs : {"float32", "float64"}, default=None
+        The type of inputs. None takes float32 if the answers to ``X_sample`` are the same with
+        it, else float64: large numbers that differ by little, such as times in seconds, or
+        thresholds that are values of the rows themselves, need more than seven digits.
+    opset : int, default=None
+        ONNX operator set, at least 13. None takes 17.
+    tolerance : float, default=None
+        Largest difference of a probability, or of a value relative to the largest one. None is
+        1e-5, and 0.05 with ``quantize``.
+    metadata : dict of str to str, default=None
+        What the file is to say of itself beside what is known anyway. ``"licence"`` should say
+        under which terms the teacher and its data stand.
+
+    Returns
+    -------
+    ExportedFile
+        The path, its bytes, and the largest difference that was found.
+
+    Raises
+    ------
+    ParityError
+        If the file answers otherwise than the model; it shows the worst row.
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If the student is of a kind that cannot be converted.
+    ValueError
+        If an argument is out of its range, or ``X_sample`` are not rows that the model takes.
+    OSError
+        If the file cannot be written. Nothing is left behind.
+
+    See Also
+    --------
+    OnnxClassifier : Opens the file as a scikit-learn classifier.
+    export_c : C instead of ONNX.
+    export_js : JavaScript instead of ONNX.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_distill import DistillationClassifier
+    >>> from sklearn_distill.export import export_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = DistillationClassifier(
+    ...     RandomForestClassifier(random_state=0), DecisionTreeClassifier(max_leaf_nodes=8)
+    ... ).fit(X, y)
+    >>> with TemporaryDirectory() as folder:
+    ...     file = export_onnx(model, Path(folder) / "student.onnx", X)
+    >>> file.max_difference < 1e-5, file.n_rows, file.n_bytes < 4000
+    (True, 150, True)
+    """
+    path = check_writable(path)
+    _need("onnx", "onnxruntime")
+    _check(quantize, inputs, opset, tolerance, metadata)
+    from sklearn_distill.export.onnx_graph import OPSET
+
+    student, decoder = student_and_decoder(model)
+    if tolerance is None:
+        tolerance = TOLERANCE if quantize is None else TOLERANCE_INT8
+    opset = OPSET if opset is None else int(opset)
+    grids = ("float32", "float64") if inputs is None else (inputs,)
+    with kept_if_proved(path) as temporary:
+        for grid in grids:
+            proof = Proof(model, X_sample, grid)
+            _check_quantize(quantize, proof, student)
+            about = proof.about(card_of(model, student, proof, metadata or {}), tolerance)
+            candidates = _candidates(proof, student, decoder, opset)
+            try:
+                n_bytes, difference = _first_proved(candidates, about, proof, quantize, temporary)
+                break
+            except NeedsFloat64:
+                if grid == grids[-1]:
+                    raise
+        if len(grids) > 1 and grid == "float64":
+            proof.notes.append("It takes float64, for float32 would not tell all rows apart")
+    return ExportedFile(
+        path=path,
+        n_bytes=n_bytes,
+        kind=f"{name_of(last_step(student))} as ONNX",
+        n_rows=proof.n_rows,
+        n_edges=proof.n_edges,
+        max_difference=difference,
+        checked_by="ONNX Runtime",
+        notes=tuple(proof.notes),
+    )
+
+
+def _first_proved(candidates, about, proof, quantize, temporary):
+    """Write the first candidate that answers as the model does; return its bytes and difference.
+
+    Raises
+    ------
+    ParityError
+        What was wrong with the last, if all are.
+    """
+    failed = None
+    for candidate in candidates:
+        try:
+            content = _with_metadata(candidate, about, proof, quantize, temporary)
+            temporary.write_bytes(content)
+            return len(content), proof.of(temporary, about["tolerance"])
+        except ParityError as error:
+            failed = error
+    raise failed
+
+
+def _check_quantize(quantize, proof, student):
+    if quantize is not None and not isinstance(getattr(proof.program, "body", None), Layers):
+        raise ValueError(
+            f"quantize={quantize!r} is for networks and linear models, whose weights it stores in "
+            f"fewer bits. Leave it out for {name_of(last_step(student))}."
+        )
+
+
+def _check(quantize, inputs, opset, tolerance, metadata):
+    if quantize not in (None, "int8"):
+        raise ValueError(f"quantize must be None or 'int8'. Got {quantize!r} instead.")
+    if inputs not in (None, "float32", "float64"):
+        raise ValueError(f"inputs must be 'float32', 'float64' or None. Got {inputs!r} instead.")
+    if tolerance is not None and not (isinstance(tolerance, Real) and tolerance > 0):
+        raise ValueError(f"tolerance must be a positive number. Got {tolerance!r} instead.")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict. Got {name_of(metadata)} instead.")
+    if opset is None:
+        return
+    from onnx.defs import onnx_opset_version
+
+    newest = onnx_opset_version()
+    if not isinstance(opset, Integral) or not OLDEST_OPSET <= opset <= newest:
+        raise ValueError(
+            f"opset must be between {OLDEST_OPSET} and {newest}, the newest that the installed "
+            f"onnx knows. Got {opset!r} instead."
+        )
+
+
+def _need(*packages):
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise ImportError(
+                f"Exporting to ONNX needs {package}: pip install 'sklearn-distill[onnx]'"
+            ) from error
+
+
+class NeedsFloat64(ParityError):
+    """Raised where a file is right for rows in float32, and the rows of the user are not."""
+
+
+class Proof:
+    """Rows, and what the model answers to them: asked once, compared with every candidate.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    X_sample : rows
+    inputs : {"float32", "float64"}
+        The type in which the file is handed its inputs.
+    """
+
+    def __init__(self, model, X_sample, inputs):
+        self.model, self.inputs = model, inputs
+        self.X = _checked_sample(some_of(X_sample, MOST_ROWS))
+        self.notes = []
+        self.is_text = _is_text(self.X)
+        self.program, self.reason = None, "text"
+        if not self.is_text:
+            try:
+                self.program = read_model(model, self.X)
+            except NotReadable as error:
+                self.reason = str(error)
+        self.labels = hasattr(model, "predict_proba")
+        self.n_rows, self.n_edges = _n(self.X), 0
+        self.parts = []
+        self._ask()
+
+    def _ask(self):
+        """Make the rows, and ask the model for its answers."""
+        if self.is_text:
+            self.columns = [{"name": "text", "labels": [], "unknown": True}]
+            self.nan_allowed = [False]
+            self.parts.append(("X_sample", self.X, self._answers(self.X)))
+            return
+        known = self._inputs()
+        rows = RowFormat(self.X, known, getattr(self.program, "precision", np.float64))
+        try:
+            numbers = rows.encode(self.X)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"X_sample has a column that is neither numbers nor text: {error}"
+            ) from error
+        grid = np.dtype(self.inputs)
+        with np.errstate(over="ignore"):
+            rounded = numbers.astype(grid).astype(np.float64)
+        same = np.array_equal(rounded, numbers, equal_nan=True)
+        self.parts.append(("X_sample", rows.decode(rounded), None))
+        if not same:
+            self.parts.append(("X_sample", self.X, None))
+        if self.program is not None:
+            edges, missing, unknown = edge_rows(fold(self.program, grid), rounded, grid)
+            if len(edges):
+                self.parts.append(("rows made at thresholds", rows.decode(edges), None))
+                self.n_edges += len(edges)
+        else:
+            every = range(rounded.shape[1])
+            missing, unknown = _missing_in(rounded, every), np.empty((0, rounded.shape[1]))
+        self.parts = [(name, X, self._answers(X)) for name, X, _ in self.parts]
+        self.nan_allowed = [True] * len(known)
+        self.unknown = [i.unknown for i in known]
+        self._try(missing, np.isnan, rows, self.nan_allowed, "missing values")
+        codes = [i.categories for i in known]
+        new = np.array([np.inf if c is None else c.max(initial=0) + 1 for c in codes])
+        self._try(unknown, lambda X: new == X, rows, self.unknown, "unknown categories")
+        self.columns = self._described(known)
+
+    def _inputs(self):
+        if self.program is not None:
+            return self.program.inputs
+        columns = Columns.of(self.X, np.shape(self.X)[1])
+        return columns.inputs()
+
+    def _described(self, known):
+        made = []
+        for i, unknown in zip(known, self.unknown, strict=True):
+            column = {"name": i.name}
+            if i.labels is not None:
+                # What skl2onnx converts looks up its categories itself.
+                column["labels"] = list(i.labels) if self.program is not None else []
+                column["unknown"] = bool(unknown) or self.program is None
+            made.append(column)
+        return made
+
+    def _try(self, numbers, is_such, rows, allowed, what):
+        """Ask the model for rows that it may refuse, column by column."""
+        refused = []
+        for j in range(len(allowed)):
+            some = numbers[is_such(numbers)[:, j]]
+            if not len(some):
+                continue
+            X = rows.decode(some)
+            try:
+                self.parts.append((f"rows with {what}", X, self._answers(X)))
+                self.n_edges += len(some)
+            except Exception:  # whatever it refuses them with
+                allowed[j] = False
+                refused.append(rows.inputs[j].name)
+        if refused and len(refused) < len(allowed):
+            named = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
+            self.notes.append(f"The model refuses {what} in {named}")
+        elif refused:
+            self.notes.append(f"The model refuses {what}")
+
+    def _answers(self, X):
+        if self.labels:
+            return np.asarray(self.model.predict_proba(X)), np.asarray(self.model.predict(X))
+        values = np.asarray(self.model.predict(X), dtype=np.float64)
+        return values.reshape(len(values), -1), None
+
+    def about(self, card, tolerance):
+        """Return what the file is to say, but for the probes."""
+        classes = np.asarray(self.model.classes_) if self.labels else np.empty(0)
+        plain = classes.dtype.kind in "biuf"
+        labels = classes.tolist() if plain else [str(c) for c in classes]
+        texts = [c for column in self.columns for c in column.get("labels", ())]
+        return {
+            "format": 1,
+            "task": "classifier" if self.labels else "regressor",
+            "columns": self.columns,
+            "named": hasattr(self.X, "columns"),
+            "texts": self.is_text,
+            "nan_allowed": self.nan_allowed,
+            "dtype": self.inputs,
+            "missing": "" if "" not in texts else "\x00missing",
+            "classes": labels,
+            "class_dtype": str(classes.dtype) if plain else "object",
+            "tolerance": tolerance,
+            "card": card,
+        }
+
+    def of(self, path, tolerance):
+        """Reload a file and return its largest difference to the model.
+
+        Raises
+        ------
+        ParityError
+        """
+        file = (OnnxClassifier if self.labels else OnnxRegressor)(path)
+        worst = 0.0
+        for i, (name, X, (wanted, labels)) in enumerate(self.parts):
+            given = file.predict_proba(X) if self.labels else file.predict(X)
+            given_labels = file.predict(X) if self.labels else None
+            given = np.reshape(given, (len(given), -1))
+            where = _describe(name, X)
+            try:
+                found = compare(wanted, given, labels, given_labels, tolerance, where)
+            except ParityError as error:
+                if i == 1 and name == "X_sample":  # the same rows were right when rounded
+                    raise NeedsFloat64(
+                        f"{error} With the rows rounded to float32 the answers are equal: they "
+                        "lie so close to a threshold that float32 cannot tell the sides. Export "
+                        "with inputs='float64', or round the columns before training."
+                    ) from None
+                raise
+            worst = max(worst, found)
+        return worst
+
+
+def _checked_sample(X):
+    if X is None or isinstance(X, str):
+        raise ValueError("X_sample must be rows as the model takes them, some hundred or more.")
+    if _n(X) == 0:
+        raise ValueError("X_sample has no rows. Pass some hundred or more.")
+    if _is_text(X) or hasattr(X, "columns") or hasattr(X, "toarray"):
+        return X
+    X = np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"X_sample must have two dimensions. Got {X.ndim}.")
+    if X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X_sample is an array of {X.dtype}. Pass numbers, or a data frame whose columns are "
+            "numbers or text."
+        )
+    return X
+
+
+def _n(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _is_text(X):
+    if hasattr(X, "columns"):
+        return False
+    if hasattr(X, "ndim"):
+        return X.ndim == 1 and X.dtype.kind not in "biuf" and isinstance(next(iter(X[:1])), str)
+    return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], str)
+
+
+def _missing_in(numbers, columns):
+    made = []
+    for j in columns:
+        rows = numbers[: min(4, len(numbers))].copy()
+        rows[:, j] = np.nan
+        made.append(rows)
+    return np.concatenate(made)
+
+
+def _describe(name, X):
+    def where(i):
+        if hasattr(X, "columns"):
+            row = X.iloc[i] if hasattr(X, "iloc") else X.row(i, named=True)
+            shown = {str(k): row[k] for k in list(X.columns)[:8]}
+        elif hasattr(X, "toarray"):
+            shown = X[[i]].toarray()[0][:8].tolist()
+        else:
+            shown = np.asarray(X[i]).tolist()
+            shown = shown[:8] if isinstance(shown, list) else shown
+        return f"number {i} of {name}, {shown}"
+
+    return where
+
+
+def card_of(model, student, proof, metadata):
+    """Return what a file says of the model in it, as plain values."""
+    packages = ["scikit-learn", "numpy", "onnx", "onnxruntime", "skl2onnx"]
+    library = type(last_step(student)).__module__.partition(".")[0]
+    if library not in ("sklearn", "builtins", "__main__"):
+        packages.append(library)
+    versions = {"python": platform.python_version(), "sklearn_distill": _own_version()}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    teacher = getattr(model, "teacher_", getattr(model, "teacher", None))
+    card = {
+        "student": name_of(last_step(student)),
+        "teacher": None if teacher is None else name_of(teacher),
+        "temperature": _plain(getattr(model, "temperature_", None)),
+        "alpha": _plain(getattr(model, "alpha_", None)),
+        "sample_sha256": _digest(proof.X),
+        "sample_rows": proof.n_rows,
+        "versions": versions,
+        "licence": "not stated: a student may be bound by the terms of its teacher and its data",
+    }
+    return {**card, **{str(k): str(v) for k, v in metadata.items()}}
+
+
+def _own_version():
+    from sklearn_distill import __version__
+
+    return __version__
+
+
+def _plain(value):
+    return None if value is None else float(value)
+
+
+def _digest(X):
+    digest = hashlib.sha256()
+    if hasattr(X, "columns"):
+        for name in X.columns:
+            digest.update(str(name).encode())
+            column = X[name]
+            values = column.tolist() if hasattr(column, "tolist") else column.to_list()
+            digest.update(repr(values).encode())
+    elif hasattr(X, "toarray"):
+        digest.update(np.ascontiguousarray(X.toarray()).tobytes())
+    else:
+        X = np.asarray(X)
+        digest.update(repr(X.tolist()).encode() if X.dtype.kind in "OUS" else X.tobytes())
+    return digest.hexdigest()
+
+
+def _candidates(proof, student, decoder, opset):
+    """Yield models in ONNX, the fastest first."""
+    from sklearn_distill.export.onnx_graph import graph_of
+
+    inputs = proof.inputs
+    if proof.program is not None:
+        missing = proof.about({}, 0)["missing"]
+        yield graph_of(proof.program, opset=opset, inputs=inputs, missing=missing)
+        if inputs == "float32" and isinstance(proof.program.body, Layers):
+            yield graph_of(
+                proof.program, opset=opset, inputs=inputs, dtype="float64", missing=missing
+            )
+        return
+    _need("skl2onnx")
+    from sklearn_distill.export.converters import converted
+
+    columns = None if proof.is_text else proof.columns
+    yield from converted(
+        student, decoder, proof.X, columns, inputs=inputs, opset=opset, reason=proof.reason
+    )
+
+
+def _with_metadata(model, about, proof, quantize, temporary):
+    """Return the bytes of a model that carries what is known of it, and its probes."""
+    if quantize:
+        model = _quantized(model, temporary)
+    some = some_of(proof.X, N_PROBES)
+    rows = feed_of(
+        some, proof.columns, dtype=about["dtype"], missing=about["missing"], texts=proof.is_text
+    )
+    outputs = PROBABILITIES if proof.labels else VALUES
+    try:
+        session = session_of(model.SerializeToString())
+        answers = session.run(outputs, rows)[0]
+    except Exception as error:
+        raise ParityError(f"The file does not run: {error}. Nothing was written.") from error
+    if not np.isfinite(answers).all():
+        raise ParityError(f"The file answers NaN or infinity: {answers}. Nothing was written.")
+    probes = {
+        "rows": {k: v.tolist() if v.dtype == object else packed(v) for k, v in rows.items()},
+        "answers": packed(answers),
+    }
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps({**about, "probes": probes})
+    card = about["card"]
+    model.doc_string = f"{card['student']}, distilled from {card['teacher']}"
+    if card["teacher"] is None:
+        model.doc_string = card["student"]
+    return model.SerializeToString()
+
+
+def _quantized(model, temporary):
+    """Return a model whose weights are in int8; the library wants files for it."""
+    import logging
+
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    before = temporary.with_suffix(".float.onnx")
+    logger = logging.getLogger()
+    level = logger.level
+    try:
+        onnx.save(model, before)
+        logger.setLevel(logging.ERROR)  # it advises on the root logger
+        quantize_dynamic(str(before), str(temporary), weight_type=QuantType.QInt8)
+        return onnx.load(temporary)
+    finally:
+        logger.setLevel(level)
+        before.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""Rows as a model takes them, and the same rows as numbers."""
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_distill.export.readers._columns import is_missing
+from sklearn_distill.utils.rows import n_rows
+
+#: A category that no model has seen.
+UNKNOWN = "\x00unknown"
+
+
+class RowFormat:
+    """How the rows of a sample are built.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or data frame
+        The sample.
+    inputs : tuple of Input
+    precision : dtype
+        Of the numbers that the model is given.
+    """
+
+    def __init__(self, X, inputs, precision=np.float64):
+        self.X, self.inputs, self.precision = X, inputs, precision
+
+    def encode(self, X):
+        """Return rows as numbers, of shape (n_samples, n_inputs), float64."""
+        if sparse.issparse(X):
+            return X.toarray().astype(np.float64)
+        if not hasattr(X, "columns"):
+            return np.asarray(X, dtype=np.float64)
+        names = list(X.columns)
+        columns = [codes_of(X[name], i) for name, i in zip(names, self.inputs, strict=True)]
+        return np.column_stack(columns)
+
+    def decode(self, matrix):
+        """Return numbers as rows of the kind of the sample."""
+        if sparse.issparse(self.X):
+            return sparse.csr_matrix(matrix.astype(self.precision))
+        if not hasattr(self.X, "columns"):
+            return matrix.astype(self.precision)
+        made = {}
+        for j, (name, column) in enumerate(zip(self.X.columns, self.inputs, strict=True)):
+            if column.labels is None:
+                made[name] = matrix[:, j].astype(self._number_type(name))
+            else:
+                made[name] = self._categories(self.X[name], column, matrix[:, j])
+        return type(self.X)(made)
+
+    def _number_type(self, name):
+        return np.float32 if str(self.X[name].dtype).lower() == "float32" else np.float64
+
+    def _categories(self, column, known, codes):
+        dtype = column.dtype
+        original = list(getattr(dtype, "categories", ()) or ()) or column.tolist()
+        original = {str(c): c for c in original if not is_missing(c)}
+        of_label = [original.get(label, label) for label in known.labels]
+        n = len(of_label)
+        whole = np.nan_to_num(codes, nan=-1).astype(int)
+        values = [
+            None if np.isnan(code) else of_label[i] if 0 <= i < n else UNKNOWN
+            for code, i in zip(codes, whole, strict=True)
+        ]
+        if not hasattr(dtype, "categories"):
+            return values
+        import pandas as pd
+
+        new = [UNKNOWN] if UNKNOWN in values else []
+        unseen = [c for c in of_label if c not in set(dtype.categories)]
+        return pd.Categorical(values, categories=[*dtype.categories, *unseen, *new])
+
+
+def codes_of(column, known):
+    """Return a column of a data frame as numbers: those of its categories, if it has any."""
+    if known.labels is None:
+        return np.asarray(column, dtype=np.float64)
+    place = {label: float(i) for i, label in enumerate(known.labels)}
+    values = column.tolist() if hasattr(column, "tolist") else column.to_list()
+    n = float(len(place))
+    return np.array([np.nan if is_missing(v) else place.get(str(v), n) for v in values])
+
+
+def some_of(X, most, seed=0):
+    """Return at most ``most`` rows, drawn without regard to their order."""
+    from sklearn_distill.utils._sklearn_private import take_rows
+    from sklearn_distill.utils.rows import indexable_rows
+
+    n = n_rows(X)
+    if n <= most:
+        return X
+    some = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    return take_rows(indexable_rows(X), some)
