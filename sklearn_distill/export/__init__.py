@@ -1,6 +1,8 @@
 """Students as files that run without Python, each compared with its model before it is kept."""
 
+from sklearn_distill.export.c import export_c
 from sklearn_distill.export.files import ExportedFile
+from sklearn_distill.export.javascript import export_js
 from sklearn_distill.export.onnx_file import export_onnx
 from sklearn_distill.export.parity import ParityError
 from sklearn_distill.export.runtime import OnnxClassifier, OnnxRegressor
@@ -10,5 +12,7 @@ __all__ = [
     "OnnxClassifier",
     "OnnxRegressor",
     "ParityError",
+    "export_c",
+    "export_js",
     "export_onnx",
 ]

@@ -49,6 +49,7 @@ def converted(student, decoder, X, columns, *, inputs, opset, reason):
     said, found = [f"our own exporter does not read {reason}"], False
     for double in (False, True) if inputs == "float32" else (True,):
         types = _types(columns, double)
+        narrow = double and inputs == "float32"
         if head is not None:
             try:
                 model = _head_and_tail(head, last, decoder, X, types, opset)
@@ -56,14 +57,14 @@ def converted(student, decoder, X, columns, *, inputs, opset, reason):
                 said.append(f"skl2onnx for what is before {name_of(last)}: {_first_line(error)}")
             else:
                 found = True
-                yield model
+                yield _taking_float32(model) if narrow else model
         try:
             model = _whole(student, decoder, types, opset)
         except Exception as error:
             said.append(f"skl2onnx for all: {_first_line(error)}")
         else:
             found = True
-            yield model
+            yield _taking_float32(model) if narrow else model
     if found:
         return
     said = list(dict.fromkeys(said))
@@ -125,6 +126,23 @@ def _head_and_tail(head, last, decoder, X, types, opset):
         graph_of(program, opset=opset, inputs=inputs), "student_", rename_outputs=False
     )
     return compose.merge_models(before, after, io_map=[(made.name, f"student_{ROWS}")])
+
+
+def _taking_float32(model):
+    """Return a model of double precision that widens its inputs itself."""
+    casts = []
+    for given in model.graph.input:
+        if given.type.tensor_type.elem_type != TensorProto.DOUBLE:
+            continue
+        wide = f"{given.name}_double"
+        for node in model.graph.node:
+            node.input[:] = [wide if name == given.name else name for name in node.input]
+        casts.append(helper.make_node("Cast", [given.name], [wide], to=TensorProto.DOUBLE))
+        given.type.tensor_type.elem_type = TensorProto.FLOAT
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
 
 
 def _whole(student, decoder, types, opset):

@@ -28,6 +28,8 @@ class ExportedFile:
         What computed the answers of the file.
     notes : tuple of str
         What was not compared, and why.
+    code_bytes, stack_bytes : int or None
+        Of C: what code and tables take, and the stack of a call, compiled for small size.
     """
 
     path: Path
@@ -38,11 +40,16 @@ class ExportedFile:
     max_difference: float
     checked_by: str
     notes: tuple = ()
+    code_bytes: int | None = None
+    stack_bytes: int | None = None
 
     def __str__(self):
         """Say it in a sentence or two."""
+        compiled = ""
+        if self.code_bytes is not None:
+            compiled = f" ({self.code_bytes:,} compiled, {self.stack_bytes} of stack)"
         said = (
-            f"{self.path.name}: {self.kind}, {self.n_bytes:,} bytes; largest difference "
+            f"{self.path.name}: {self.kind}, {self.n_bytes:,} bytes{compiled}; largest difference "
             f"{self.max_difference:.1e} on {self.n_rows:,} rows and {self.n_edges:,} made at "
             f"edges, computed by {self.checked_by}"
         )

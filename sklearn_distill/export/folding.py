@@ -1,18 +1,18 @@
 """Moving what is done to a column into the thresholds of trees.
 
 After this a tree asks about the columns of the user as they are given: no scaler, no encoder and
-no rounding is left to be done, or to be done slightly differently, where the tree runs. The result
-is not an approximation. Every step that is moved is increasing, so that the numbers which went left
-are those up to some largest one; that one is found by bisection among all numbers of the type in
-which inputs are handed over. It is also the cure for thresholds that a converter rounds upwards:
-of a threshold between two neighbouring numbers the lower one is taken.
+no rounding is left to be done, or to be done slightly differently, where the tree runs. It is no
+approximation: every step that is moved is increasing, so that the numbers which went left are
+those up to some largest one, and that is found by bisection among all numbers of the type in which
+inputs are handed over. It also cures thresholds that a converter would round upwards: of two
+neighbouring numbers around a threshold the lower one is taken.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from sklearn_distill.export.program import LEAF, Feature, Link, Trees, raised
+from sklearn_distill.export.program import LEAF, Feature, Layers, Link, Trees, raised
 
 #: Signed integers of the same width, whose order is that of the numbers.
 _BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
@@ -24,7 +24,7 @@ def fold(program, grid):
     Parameters
     ----------
     program : Program
-        One of layers is returned as it is.
+        Of one of layers only the scale of the link is moved.
     grid : dtype
         float32 or float64: the type in which inputs are handed over.
 
@@ -33,7 +33,7 @@ def fold(program, grid):
     Program
     """
     if not isinstance(program.body, Trees):
-        return program
+        return _scaled(program)
     trees = program.body
     threshold, codes = trees.threshold.copy(), {}
     missing_left = trees.missing_left.copy()
@@ -69,7 +69,8 @@ def fold(program, grid):
         rounding=np.float64,
     )
     features = tuple(Feature(i) for i in range(len(program.inputs)))
-    return replace(_without_power(replace(program, body=body)), features=features)
+    program = replace(program, body=body, features=features)
+    return _scaled(_without_power(program))
 
 
 def categories_alone(categories):
@@ -120,3 +121,19 @@ def _without_power(program):
     value = trees.value.copy()
     value[leaves] = raised(value[leaves], link.scale)
     return replace(program, body=replace(trees, value=value), link=Link("proba"))
+
+
+def _scaled(program):
+    """Return a program whose body gives what the link needs without a scale of its own."""
+    body, link = program.body, program.link
+    if link.kind not in ("sigmoid", "softmax") or link.scale == 1:
+        return program
+    if isinstance(body, Trees):
+        body = replace(body, value=body.value * link.scale, start=body.start * link.scale)
+    elif body.layers[-1].activation == "identity":
+        *before, last = body.layers
+        last = last._replace(weight=last.weight * link.scale, bias=last.bias * link.scale)
+        body = Layers((*before, last))
+    else:
+        return program
+    return replace(program, body=body, link=replace(link, scale=1.0))

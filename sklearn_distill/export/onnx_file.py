@@ -3,19 +3,18 @@
 import hashlib
 import json
 import platform
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from numbers import Integral, Real
 
 import numpy as np
 
 from sklearn_distill.export.files import ExportedFile, check_writable, kept_if_proved
-from sklearn_distill.export.folding import fold
-from sklearn_distill.export.parity import ParityError, compare, edge_rows
-from sklearn_distill.export.program import Layers, NotReadable
-from sklearn_distill.export.readers import read_model
-from sklearn_distill.export.readers._columns import Columns
+from sklearn_distill.export.parity import ParityError
+from sklearn_distill.export.program import Layers
+from sklearn_distill.export.proof import NeedsFloat64, Proof
 from sklearn_distill.export.readers._model import student_and_decoder
-from sklearn_distill.export.rows import RowFormat, some_of
+from sklearn_distill.export.rows import some_of
 from sklearn_distill.export.runtime import (
     METADATA,
     PROBABILITIES,
@@ -28,9 +27,6 @@ from sklearn_distill.export.runtime import (
 )
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
-
-#: Rows of the sample that are compared, at most.
-MOST_ROWS = 20_000
 
 #: Rows whose answers the file carries.
 N_PROBES = 16
@@ -150,7 +146,7 @@ def export_onnx(
         for grid in grids:
             proof = Proof(model, X_sample, grid)
             _check_quantize(quantize, proof, student)
-            about = proof.about(card_of(model, student, proof, metadata or {}), tolerance)
+            about = about_of(proof, card_of(model, student, proof, metadata or {}), tolerance)
             candidates = _candidates(proof, student, decoder, opset)
             try:
                 n_bytes, difference = _first_proved(candidates, about, proof, quantize, temporary)
@@ -185,10 +181,17 @@ def _first_proved(candidates, about, proof, quantize, temporary):
         try:
             content = _with_metadata(candidate, about, proof, quantize, temporary)
             temporary.write_bytes(content)
-            return len(content), proof.of(temporary, about["tolerance"])
+            file = (OnnxClassifier if proof.is_classifier else OnnxRegressor)(temporary)
+            return len(content), proof.compare(partial(_answer, file), about["tolerance"])
         except ParityError as error:
             failed = error
     raise failed
+
+
+def _answer(file, X, numbers):
+    if isinstance(file, OnnxRegressor):
+        return file.predict(X), None
+    return file.predict_proba(X), file.predict(X)
 
 
 def _check_quantize(quantize, proof, student):
@@ -230,221 +233,26 @@ def _need(*packages):
             ) from error
 
 
-class NeedsFloat64(ParityError):
-    """Raised where a file is right for rows in float32, and the rows of the user are not."""
-
-
-class Proof:
-    """Rows, and what the model answers to them: asked once, compared with every candidate.
-
-    Parameters
-    ----------
-    model : estimator
-        Fitted.
-    X_sample : rows
-    inputs : {"float32", "float64"}
-        The type in which the file is handed its inputs.
-    """
-
-    def __init__(self, model, X_sample, inputs):
-        self.model, self.inputs = model, inputs
-        self.X = _checked_sample(some_of(X_sample, MOST_ROWS))
-        self.notes = []
-        self.is_text = _is_text(self.X)
-        self.program, self.reason = None, "text"
-        if not self.is_text:
-            try:
-                self.program = read_model(model, self.X)
-            except NotReadable as error:
-                self.reason = str(error)
-        self.labels = hasattr(model, "predict_proba")
-        self.n_rows, self.n_edges = _n(self.X), 0
-        self.parts = []
-        self._ask()
-
-    def _ask(self):
-        """Make the rows, and ask the model for its answers."""
-        if self.is_text:
-            self.columns = [{"name": "text", "labels": [], "unknown": True}]
-            self.nan_allowed = [False]
-            self.parts.append(("X_sample", self.X, self._answers(self.X)))
-            return
-        known = self._inputs()
-        rows = RowFormat(self.X, known, getattr(self.program, "precision", np.float64))
-        try:
-            numbers = rows.encode(self.X)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"X_sample has a column that is neither numbers nor text: {error}"
-            ) from error
-        grid = np.dtype(self.inputs)
-        with np.errstate(over="ignore"):
-            rounded = numbers.astype(grid).astype(np.float64)
-        same = np.array_equal(rounded, numbers, equal_nan=True)
-        self.parts.append(("X_sample", rows.decode(rounded), None))
-        if not same:
-            self.parts.append(("X_sample", self.X, None))
-        if self.program is not None:
-            edges, missing, unknown = edge_rows(fold(self.program, grid), rounded, grid)
-            if len(edges):
-                self.parts.append(("rows made at thresholds", rows.decode(edges), None))
-                self.n_edges += len(edges)
-        else:
-            every = range(rounded.shape[1])
-            missing, unknown = _missing_in(rounded, every), np.empty((0, rounded.shape[1]))
-        self.parts = [(name, X, self._answers(X)) for name, X, _ in self.parts]
-        self.nan_allowed = [True] * len(known)
-        self.unknown = [i.unknown for i in known]
-        self._try(missing, np.isnan, rows, self.nan_allowed, "missing values")
-        codes = [i.categories for i in known]
-        new = np.array([np.inf if c is None else c.max(initial=0) + 1 for c in codes])
-        self._try(unknown, lambda X: new == X, rows, self.unknown, "unknown categories")
-        self.columns = self._described(known)
-
-    def _inputs(self):
-        if self.program is not None:
-            return self.program.inputs
-        columns = Columns.of(self.X, np.shape(self.X)[1])
-        return columns.inputs()
-
-    def _described(self, known):
-        made = []
-        for i, unknown in zip(known, self.unknown, strict=True):
-            column = {"name": i.name}
-            if i.labels is not None:
-                # What skl2onnx converts looks up its categories itself.
-                column["labels"] = list(i.labels) if self.program is not None else []
-                column["unknown"] = bool(unknown) or self.program is None
-            made.append(column)
-        return made
-
-    def _try(self, numbers, is_such, rows, allowed, what):
-        """Ask the model for rows that it may refuse, column by column."""
-        refused = []
-        for j in range(len(allowed)):
-            some = numbers[is_such(numbers)[:, j]]
-            if not len(some):
-                continue
-            X = rows.decode(some)
-            try:
-                self.parts.append((f"rows with {what}", X, self._answers(X)))
-                self.n_edges += len(some)
-            except Exception:  # whatever it refuses them with
-                allowed[j] = False
-                refused.append(rows.inputs[j].name)
-        if refused and len(refused) < len(allowed):
-            named = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
-            self.notes.append(f"The model refuses {what} in {named}")
-        elif refused:
-            self.notes.append(f"The model refuses {what}")
-
-    def _answers(self, X):
-        if self.labels:
-            return np.asarray(self.model.predict_proba(X)), np.asarray(self.model.predict(X))
-        values = np.asarray(self.model.predict(X), dtype=np.float64)
-        return values.reshape(len(values), -1), None
-
-    def about(self, card, tolerance):
-        """Return what the file is to say, but for the probes."""
-        classes = np.asarray(self.model.classes_) if self.labels else np.empty(0)
-        plain = classes.dtype.kind in "biuf"
-        labels = classes.tolist() if plain else [str(c) for c in classes]
-        texts = [c for column in self.columns for c in column.get("labels", ())]
-        return {
-            "format": 1,
-            "task": "classifier" if self.labels else "regressor",
-            "columns": self.columns,
-            "named": hasattr(self.X, "columns"),
-            "texts": self.is_text,
-            "nan_allowed": self.nan_allowed,
-            "dtype": self.inputs,
-            "missing": "" if "" not in texts else "\x00missing",
-            "classes": labels,
-            "class_dtype": str(classes.dtype) if plain else "object",
-            "tolerance": tolerance,
-            "card": card,
-        }
-
-    def of(self, path, tolerance):
-        """Reload a file and return its largest difference to the model.
-
-        Raises
-        ------
-        ParityError
-        """
-        file = (OnnxClassifier if self.labels else OnnxRegressor)(path)
-        worst = 0.0
-        for i, (name, X, (wanted, labels)) in enumerate(self.parts):
-            given = file.predict_proba(X) if self.labels else file.predict(X)
-            given_labels = file.predict(X) if self.labels else None
-            given = np.reshape(given, (len(given), -1))
-            where = _describe(name, X)
-            try:
-                found = compare(wanted, given, labels, given_labels, tolerance, where)
-            except ParityError as error:
-                if i == 1 and name == "X_sample":  # the same rows were right when rounded
-                    raise NeedsFloat64(
-                        f"{error} With the rows rounded to float32 the answers are equal: they "
-                        "lie so close to a threshold that float32 cannot tell the sides. Export "
-                        "with inputs='float64', or round the columns before training."
-                    ) from None
-                raise
-            worst = max(worst, found)
-        return worst
-
-
-def _checked_sample(X):
-    if X is None or isinstance(X, str):
-        raise ValueError("X_sample must be rows as the model takes them, some hundred or more.")
-    if _n(X) == 0:
-        raise ValueError("X_sample has no rows. Pass some hundred or more.")
-    if _is_text(X) or hasattr(X, "columns") or hasattr(X, "toarray"):
-        return X
-    X = np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X_sample must have two dimensions. Got {X.ndim}.")
-    if X.dtype.kind not in "biuf":
-        raise ValueError(
-            f"X_sample is an array of {X.dtype}. Pass numbers, or a data frame whose columns are "
-            "numbers or text."
-        )
-    return X
-
-
-def _n(X):
-    return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
-def _is_text(X):
-    if hasattr(X, "columns"):
-        return False
-    if hasattr(X, "ndim"):
-        return X.ndim == 1 and X.dtype.kind not in "biuf" and isinstance(next(iter(X[:1])), str)
-    return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], str)
-
-
-def _missing_in(numbers, columns):
-    made = []
-    for j in columns:
-        rows = numbers[: min(4, len(numbers))].copy()
-        rows[:, j] = np.nan
-        made.append(rows)
-    return np.concatenate(made)
-
-
-def _describe(name, X):
-    def where(i):
-        if hasattr(X, "columns"):
-            row = X.iloc[i] if hasattr(X, "iloc") else X.row(i, named=True)
-            shown = {str(k): row[k] for k in list(X.columns)[:8]}
-        elif hasattr(X, "toarray"):
-            shown = X[[i]].toarray()[0][:8].tolist()
-        else:
-            shown = np.asarray(X[i]).tolist()
-            shown = shown[:8] if isinstance(shown, list) else shown
-        return f"number {i} of {name}, {shown}"
-
-    return where
+def about_of(proof, card, tolerance):
+    """Return what the file is to say, but for the probes."""
+    classes = np.asarray(proof.model.classes_) if proof.is_classifier else np.empty(0)
+    plain = classes.dtype.kind in "biuf"
+    labels = classes.tolist() if plain else [str(c) for c in classes]
+    texts = [c for column in proof.columns for c in column.get("labels", ())]
+    return {
+        "format": 1,
+        "task": "classifier" if proof.is_classifier else "regressor",
+        "columns": proof.columns,
+        "named": hasattr(proof.X, "columns"),
+        "texts": proof.is_text,
+        "nan_allowed": proof.nan_allowed,
+        "dtype": proof.inputs,
+        "missing": "" if "" not in texts else "\x00missing",
+        "classes": labels,
+        "class_dtype": str(classes.dtype) if plain else "object",
+        "tolerance": tolerance,
+        "card": card,
+    }
 
 
 def card_of(model, student, proof, metadata):
@@ -505,7 +313,7 @@ def _candidates(proof, student, decoder, opset):
 
     inputs = proof.inputs
     if proof.program is not None:
-        missing = proof.about({}, 0)["missing"]
+        missing = about_of(proof, {}, 0)["missing"]
         yield graph_of(proof.program, opset=opset, inputs=inputs, missing=missing)
         if inputs == "float32" and isinstance(proof.program.body, Layers):
             yield graph_of(
@@ -529,7 +337,7 @@ def _with_metadata(model, about, proof, quantize, temporary):
     rows = feed_of(
         some, proof.columns, dtype=about["dtype"], missing=about["missing"], texts=proof.is_text
     )
-    outputs = PROBABILITIES if proof.labels else VALUES
+    outputs = PROBABILITIES if proof.is_classifier else VALUES
     try:
         session = session_of(model.SerializeToString())
         answers = session.run(outputs, rows)[0]

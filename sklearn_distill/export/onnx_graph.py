@@ -10,6 +10,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from scipy.special import ndtri
 
+from sklearn_distill.export import normal
 from sklearn_distill.export.folding import fold
 from sklearn_distill.export.program import LEAF, QUANTILE_EDGE, Layer, Layers, Link, Trees
 
@@ -97,28 +98,12 @@ def graph_of(program, *, opset=OPSET, inputs="float32", dtype=None, missing=""):
     """
     graph = Graph(inputs, dtype or inputs)
     columns = take_inputs(graph, program.inputs, missing)
-    program = both_sides(scaled(fold(program, graph.grid)))
+    program = both_sides(fold(program, graph.grid))
     if isinstance(program.body, Trees):
         sums = add_trees(graph, _matrix(graph, columns), program.body)
     else:
         sums = add_layers(graph, _features(graph, columns, program), program.body)
     return graph.finish(add_outputs(graph, sums, program), opset=opset)
-
-
-def scaled(program):
-    """Return a program whose body gives what the link needs without a scale of its own."""
-    body, link = program.body, program.link
-    if link.kind not in ("sigmoid", "softmax") or link.scale == 1:
-        return program
-    if isinstance(body, Trees):
-        body = replace(body, value=body.value * link.scale, start=body.start * link.scale)
-    elif body.layers[-1].activation == "identity":
-        *before, last = body.layers
-        last = last._replace(weight=last.weight * link.scale, bias=last.bias * link.scale)
-        body = Layers((*before, last))
-    else:
-        return program
-    return replace(program, body=body, link=replace(link, scale=1.0))
 
 
 def both_sides(program):
@@ -228,7 +213,7 @@ def _clip(graph, x, low, high):
     return graph.add("Min", x, graph.constant([high]))
 
 
-def _quantile(graph, x, knots, references, normal):
+def _quantile(graph, x, knots, references, to_normal):
     """Interpolate as scikit-learn does: from both sides, which differ where knots coincide."""
     knots, y = np.array(knots), np.asarray(references[0])
     n_columns, n = knots.shape
@@ -264,43 +249,33 @@ def _quantile(graph, x, knots, references, normal):
     share = graph.add("Where", end, graph.constant([0]), share)
     end = graph.add("GreaterOrEqual", x, graph.constant(knots[None, :, -1]))
     share = graph.add("Where", end, graph.constant([1]), share)
-    return _normal_score(graph, share) if normal[0] else share
-
-
-#: Rational approximations of the normal quantile function, relative error 1.2e-9 (P. J. Acklam).
-_CENTRE = (
-    (-39.69683028665376, 220.9460984245205, -275.9285104469687, 138.357751867269,
-     -30.66479806614716, 2.506628277459239),
-    (-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972,
-     -13.28068155288572, 1.0),
-)  # fmt: skip
-_TAIL = (
-    (-0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734,
-     4.374664141464968, 2.938163982698783),
-    (0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416, 1.0),
-)  # fmt: skip
-_TAIL_BELOW = 0.02425
+    return _normal_score(graph, share) if to_normal[0] else share
 
 
 def _normal_score(graph, share):
     def polynomial(x, coefficients):
-        total = graph.constant([coefficients[0]])
-        for c in coefficients[1:]:
+        *others, total = coefficients
+        total = graph.constant([total])
+        for c in reversed(others):
             total = graph.add("Add", graph.add("Mul", total, x), graph.constant([c]))
         return total
 
+    def quotient(x, coefficients):
+        return graph.add("Div", *(polynomial(x, part) for part in coefficients))
+
     centred = graph.add("Sub", share, graph.constant([0.5]))
     square = graph.add("Mul", centred, centred)
-    centre = graph.add("Div", polynomial(square, _CENTRE[0]), polynomial(square, _CENTRE[1]))
-    centre = graph.add("Mul", centre, centred)
+    square = graph.add("Sub", graph.constant([normal.CENTRE_AT]), square)
+    centre = graph.add("Mul", quotient(square, normal.CENTRE), centred)
     upper = graph.add("Greater", centred, graph.constant([0]))
     tail = graph.add("Where", upper, graph.add("Sub", graph.constant([1]), share), share)
     tail = graph.add("Max", tail, graph.constant([QUANTILE_EDGE]))
-    far = graph.add("Less", tail, graph.constant([_TAIL_BELOW]))
-    root = graph.add("Mul", graph.add("Log", tail), graph.constant([-2]))
-    root = graph.add("Sqrt", root)
-    score = graph.add("Div", polynomial(root, _TAIL[0]), polynomial(root, _TAIL[1]))
-    score = graph.add("Where", upper, graph.add("Neg", score), score)
+    root = graph.add("Sqrt", graph.add("Neg", graph.add("Log", tail)))
+    root = graph.add("Sub", root, graph.constant([normal.TAIL_AT]))
+    score = quotient(root, normal.TAIL)
+    score = graph.add("Where", upper, score, graph.add("Neg", score))
+    far = graph.add("Abs", centred)
+    far = graph.add("Greater", far, graph.constant([normal.CENTRE_WITHIN]))
     score = graph.add("Where", far, score, centre)
     edge = -ndtri(QUANTILE_EDGE)
     return _clip(graph, score, -edge, edge)
