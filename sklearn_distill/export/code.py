@@ -162,6 +162,7 @@ class CodeWriter(ABC):
         one, zero, exp = self.number(1), self.number(0), self.math("exp")
         return {
             "identity": "s",
+            "square": "s * s",
             "relu": f"s > {zero} ? s : {zero}",
             "tanh": f"{self.math('tanh')}(s)",
             "logistic": f"{one} / ({one} + {exp}(-s))",

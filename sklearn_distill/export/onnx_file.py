@@ -174,9 +174,9 @@ def _first_proved(candidates, about, proof, quantize, temporary):
     Raises
     ------
     ParityError
-        What was wrong with the last, if all are.
+        What was wrong with the first, if all are wrong.
     """
-    failed = None
+    failed = []
     for candidate in candidates:
         try:
             content = _with_metadata(candidate, about, proof, quantize, temporary)
@@ -184,8 +184,8 @@ def _first_proved(candidates, about, proof, quantize, temporary):
             file = (OnnxClassifier if proof.is_classifier else OnnxRegressor)(temporary)
             return len(content), proof.compare(partial(_answer, file), about["tolerance"])
         except ParityError as error:
-            failed = error
-    raise failed
+            failed.append(error)
+    raise next((e for e in failed if isinstance(e, NeedsFloat64)), failed[0])
 
 
 def _answer(file, X, numbers):

@@ -377,6 +377,7 @@ def add_layers(graph, X, body):
 _ACTIVATIONS = {
     "identity": lambda graph, x: x,
     "relu": lambda graph, x: graph.add("Relu", x),
+    "square": lambda graph, x: graph.add("Mul", x, x),
     "tanh": lambda graph, x: graph.add("Tanh", x),
     "logistic": lambda graph, x: graph.add("Sigmoid", x),
     "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),

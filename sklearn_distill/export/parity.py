@@ -101,7 +101,9 @@ def _around(trees, node, box, row, grid):
     for j, within in box.items():
         if isinstance(within, tuple):
             low, high = within
-            if not low < row[j] <= high:
+            if low == np.inf:  # beyond all numbers there are only missing ones
+                row[j] = np.nan
+            elif not low < row[j] <= high:
                 row[j] = high if np.isfinite(high) else _next(low, np.inf, grid)
         elif len(within) and row[j] not in within:
             row[j] = within[0]
@@ -110,6 +112,8 @@ def _around(trees, node, box, row, grid):
         codes, known = trees.codes[node]
         wanted = [codes[:1], np.setdiff1d(known, codes)[:1]]
         values = [float(v[0]) for v in wanted if len(v)]
+    elif not np.isfinite(trees.threshold[node]):
+        return []  # all numbers go one way
     else:
         at = trees.threshold[node]
         values = [at, _next(at, -np.inf, grid), _next(at, np.inf, grid)]

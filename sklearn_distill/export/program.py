@@ -202,6 +202,7 @@ class Trees:
 ACTIVATIONS = {
     "identity": lambda z: z,
     "relu": lambda z: np.maximum(z, 0),
+    "square": np.square,
     "tanh": np.tanh,
     "logistic": expit,
     "silu": lambda z: z * expit(z),

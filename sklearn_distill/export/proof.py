@@ -144,6 +144,8 @@ class Proof:
                 self._add(f"rows with {what}", rows.decode(some), some)
                 self.n_edges += len(some)
             except Exception:  # whatever it refuses them with
+                if is_such(rows.encode(self.X))[:, j].any():
+                    continue  # it took those of the sample
                 allowed[j] = False
                 refused.append(rows.inputs[j].name)
         if refused and len(refused) < len(allowed):
@@ -290,8 +292,9 @@ def _missing_in(numbers, columns):
 def _describe(name, X):
     def where(i):
         if hasattr(X, "columns"):
-            row = X.iloc[i] if hasattr(X, "iloc") else X.row(i, named=True)
-            shown = {str(k): row[k] for k in list(X.columns)[:8]}
+            row = X.iloc[i].tolist() if hasattr(X, "iloc") else list(X.row(i))
+            row = [v.item() if isinstance(v, np.generic) else v for v in row[:8]]
+            shown = dict(zip(map(str, X.columns), row, strict=False))
         elif hasattr(X, "toarray"):
             shown = X[[i]].toarray()[0][:8].tolist()
         else:

@@ -53,23 +53,33 @@ class RowFormat:
         return np.float32 if str(self.X[name].dtype).lower() == "float32" else np.float64
 
     def _categories(self, column, known, codes):
-        dtype = column.dtype
-        original = list(getattr(dtype, "categories", ()) or ()) or column.tolist()
-        original = {str(c): c for c in original if not is_missing(c)}
+        """Return codes as a column of categories, of the type of one in the sample."""
+        dtype, values = column.dtype, _as_list(column)
+        # Encoders tell None from NaN.
+        missing = next((v for v in values if is_missing(v)), np.nan)
+        if getattr(dtype, "categories", None) is not None:
+            values = list(dtype.categories)
+        original = {str(c): c for c in values if not is_missing(c)}
         of_label = [original.get(label, label) for label in known.labels]
         n = len(of_label)
         whole = np.nan_to_num(codes, nan=-1).astype(int)
-        values = [
-            None if np.isnan(code) else of_label[i] if 0 <= i < n else UNKNOWN
+        made = [
+            missing if np.isnan(code) else of_label[i] if 0 <= i < n else UNKNOWN
             for code, i in zip(codes, whole, strict=True)
         ]
-        if not hasattr(dtype, "categories"):
-            return values
+        if not hasattr(column, "iloc"):
+            return [None if is_missing(v) else v for v in made]
         import pandas as pd
 
-        new = [UNKNOWN] if UNKNOWN in values else []
+        if getattr(dtype, "categories", None) is None:
+            return pd.Series(made, dtype=dtype)
+        new = [UNKNOWN] if UNKNOWN in made else []
         unseen = [c for c in of_label if c not in set(dtype.categories)]
-        return pd.Categorical(values, categories=[*dtype.categories, *unseen, *new])
+        return pd.Categorical(made, categories=[*dtype.categories, *unseen, *new])
+
+
+def _as_list(column):
+    return column.tolist() if hasattr(column, "tolist") else column.to_list()
 
 
 def codes_of(column, known):
@@ -77,7 +87,7 @@ def codes_of(column, known):
     if known.labels is None:
         return np.asarray(column, dtype=np.float64)
     place = {label: float(i) for i, label in enumerate(known.labels)}
-    values = column.tolist() if hasattr(column, "tolist") else column.to_list()
+    values = _as_list(column)
     n = float(len(place))
     return np.array([np.nan if is_missing(v) else place.get(str(v), n) for v in values])
 

@@ -59,6 +59,28 @@ def read_mlp(model, features, columns):
     return Layers(layers), link, features
 
 
+def read_gaussian_bayes(model, features, columns):
+    """Return body, link and features of GaussianNB: squares of standardised columns, summed."""
+    features = columns.use_as_numbers(features, name_of(model))
+    n_classes, n = model.theta_.shape
+    weight, bias = np.zeros((n, n_classes * n)), np.zeros(n_classes * n)
+    back = np.zeros((n_classes * n, n_classes))
+    for k in range(n_classes):
+        here = slice(k * n, (k + 1) * n)
+        width = np.sqrt(2 * model.var_[k])
+        weight[:, here], bias[here] = np.diag(1 / width), -model.theta_[k] / width
+        back[here, k] = -1
+    prior = np.log(model.class_prior_) - np.log(2 * np.pi * model.var_).sum(axis=1) / 2
+    return Layers((Layer(weight, bias, "square"), Layer(back, prior))), Link("softmax"), features
+
+
+def read_multinomial_bayes(model, features, columns):
+    """Return body, link and features of MultinomialNB, which is linear in the counts."""
+    features = columns.use_as_numbers(features, name_of(model))
+    body = Layers((_dense(model.feature_log_prob_, model.class_log_prior_),))
+    return body, Link("softmax"), features
+
+
 def layers_beside(several):
     """Return Layers with the outputs of several Layers of equal depth beside each other."""
     made = []

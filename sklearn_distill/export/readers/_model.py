@@ -28,6 +28,8 @@ _READERS = {
     ("sklearn", "LinearClassifierMixin"): _layers.read_linear,
     ("sklearn", "LinearModel"): _layers.read_linear,
     ("sklearn", "BaseSGD"): _layers.read_linear,
+    ("sklearn", "GaussianNB"): _layers.read_gaussian_bayes,
+    ("sklearn", "MultinomialNB"): _layers.read_multinomial_bayes,
     ("xgboost", "XGBModel"): _boosters.read_xgboost,
     ("lightgbm", "LGBMModel"): _boosters.read_lightgbm,
     ("catboost", "CatBoostClassifier"): _boosters.read_catboost,
@@ -39,8 +41,8 @@ _READERS = {
 #: What the table above amounts to, for messages.
 READABLE = (
     "decision trees, forests, bags of trees, gradient boosting (scikit-learn, XGBoost, LightGBM, "
-    "CatBoost), linear models, MLPs and torch networks of dense layers, on their own or after "
-    "scalers, SimpleImputer, QuantileTransformer and encoders of categories"
+    "CatBoost), linear models, naive Bayes, MLPs and torch networks of dense layers, on their own "
+    "or after scalers, SimpleImputer, QuantileTransformer and encoders of categories"
 )
 
 

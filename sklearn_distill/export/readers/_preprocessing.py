@@ -171,7 +171,9 @@ def read_encoder(encoder, features, columns):
     for i, f in enumerate(features):
         known = columns.categories[f.source]
         unseen = UNSEEN if isinstance(known[0], str) else max(known) + 1
-        values = [*known, unseen, np.nan]
+        # Encoders tell None from NaN, and know the one that was there in training.
+        missing = next((c for c in encoder.categories_[i] if is_missing(c)), np.nan)
+        values = [*known, unseen, missing]
         if isinstance(f, Text) and f.missing_as is not None:
             values[-1] = f.missing_as
         rows = [[*base[:i], value, *base[i + 1 :]] for value in values]
