@@ -1,5 +1,7 @@
 """What has no program, by the converters of skl2onnx, with the decoder added behind them."""
 
+import warnings
+
 import numpy as np
 from onnx import TensorProto, compose, helper
 
@@ -95,12 +97,16 @@ def _types(columns, double):
 def _convert(model, types, opset, options=None):
     from skl2onnx import convert_sklearn
 
-    model = convert_sklearn(
-        model,
-        initial_types=types,
-        options=options,
-        target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
-    )
+    # Not every machine has the locale that lower case is made with by default.
+    plain = {id(step): {"locale": "C"} for step in _vectorizers(model)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of attributes that scikit-learn is about to rename
+        model = convert_sklearn(
+            model,
+            initial_types=types,
+            options={**plain, **(options or {})},
+            target_opset={"": opset, "ai.onnx.ml": ML_OPSET},
+        )
     model.ir_version = IR_VERSION
     # It declares the oldest sets that would do.
     del model.opset_import[:]
@@ -108,6 +114,15 @@ def _convert(model, types, opset, options=None):
     domains |= {node.domain: 1 for node in model.graph.node if node.domain not in domains}
     model.opset_import.extend(helper.make_opsetid(*each) for each in domains.items())
     return model
+
+
+def _vectorizers(model):
+    """Yield the vectorizers of text in a model, however deep."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    for step in (model, *model.get_params().values()):
+        if isinstance(step, CountVectorizer):
+            yield step
 
 
 def _head_and_tail(head, last, decoder, X, types, opset):

@@ -171,7 +171,8 @@ def compare(wanted, given, labels, given_labels, tolerance, where):
             raise ParityError(
                 f"The file gives another label than the model in {len(wrong)} of {len(wanted)} "
                 f"rows, and was not kept. One is {where(wrong[0])}: {labels[wrong[0]]!r} and "
-                f"{given_labels[wrong[0]]!r}, with probabilities {_short(wanted[wrong[0]])}."
+                f"{given_labels[wrong[0]]!r}, with probabilities {_short(wanted[wrong[0]])}. The "
+                "model's own label is not the class of its largest probability there."
             )
     return float(difference[worst])
 

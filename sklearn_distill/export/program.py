@@ -71,11 +71,15 @@ def _quantile(x, knots, references, normal):
         return np.clip(ndtri(share), edge, ndtri(1 - (QUANTILE_EDGE - np.spacing(1))))
 
 
+#: What LightGBM takes for zero when it reads a row.
+TINY = float(np.float32(1e-35))
+
 #: What each step does to an array, in the array's own precision. All are increasing, `missing`
-#: aside, which is 1 where a value is NaN.
+#: aside, which is 1 where a value is NaN. Only trees come after `zero`.
 OPERATIONS = {
     "fill": lambda x, value: np.where(np.isnan(x), x.dtype.type(value), x),
     "missing": lambda x: np.isnan(x).astype(x.dtype),
+    "zero": lambda x: np.where(np.abs(x) <= TINY, x.dtype.type(0), x),
     "subtract": lambda x, value: x - x.dtype.type(value),
     "add": lambda x, value: x + x.dtype.type(value),
     "multiply": lambda x, value: x * x.dtype.type(value),

@@ -225,7 +225,9 @@ class _OnnxModel(BaseEstimator):
 
     def _refuse_missing(self, rows):
         # The sum is one pass without a temporary array; infinities may make it NaN too.
-        if np.isnan(rows.sum(dtype=np.float64)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = rows.sum(dtype=np.float64)
+        if np.isnan(total):
             lost = np.flatnonzero(np.isnan(rows[:, self._full]).any(axis=0))
             if len(lost):
                 self._refuse([self._about["columns"][self._full[j]]["name"] for j in lost])

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.special import logit
 
-from sklearn_distill.export.program import LEAF, Layer, Layers, Link, NotReadable
+from sklearn_distill.export.program import LEAF, Layer, Layers, Link, NotReadable, Step
 from sklearn_distill.export.readers._columns import Text
 from sklearn_distill.export.readers._forest import Grove
 from sklearn_distill.export.readers._trees import native_categories
@@ -162,6 +162,7 @@ def read_lightgbm(booster, features, columns):
     trees = model["tree_info"]
     times = steepness / (len(trees) / n_outputs if model["average_output"] else 1)
     features = native_categories(features, columns, _lightgbm_categories(native, model, features))
+    features = [f.then(Step("zero")) if f.table is None else f for f in features]
     grove = Grove(n_outputs)
     for i, tree in enumerate(trees):
         grove.add(
