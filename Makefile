@@ -81,11 +81,11 @@ clean:  ## remove caches and built documentation
 distclean: clean  ## remove the virtual environments too
 	rm -rf $(ENVIRONMENTS)
 
-$(TEST)/.installed: EXTRAS := test,boosters,onnx
+$(TEST)/.installed: EXTRAS := test,boosters,onnx,skops
 $(DEMO)/.installed: EXTRAS := demo
 $(EXAMPLES)/.installed: EXTRAS := docs,examples
 $(DOCS)/.installed: EXTRAS := docs
-$(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters
+$(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters,onnx,skops
 
 VERSIONS := -c constraints.txt
 $(OLDEST)/.installed: VERSIONS := -c constraints-oldest.txt

@@ -8,13 +8,15 @@ called.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.special import ndtri
 
 from sklearn_distill.export import normal
-from sklearn_distill.export.program import QUANTILE_EDGE, Trees
+from sklearn_distill.export.program import LEAST_SCORE, MOST_SCORE, Trees
 from sklearn_distill.export.tables import CATEGORIES, LISTED_RIGHT, MISSING_LEFT, tables_of
 
 INDENT = "    "
+
+#: Shares are at least this before their logarithm is taken; the scores are cut off before.
+LEAST_SHARE = 1e-9
 
 
 class CodeWriter(ABC):
@@ -274,8 +276,8 @@ class CodeWriter(ABC):
                 "return a / b;",
             ],
         )
-        half, one, least = self.number(0.5), self.number(1), self.number(QUANTILE_EDGE)
-        edge = self.number(-ndtri(QUANTILE_EDGE))
+        half, one, least = self.number(0.5), self.number(1), self.number(LEAST_SHARE)
+        low, high = self.number(-LEAST_SCORE), self.number(MOST_SCORE)
         centre, tail = (", ".join(self._defined[kind]) for kind in ("centre", "tail"))
         within = self.number(normal.CENTRE_WITHIN)
         at_centre, at_tail = self.number(normal.CENTRE_AT), self.number(normal.TAIL_AT)
@@ -291,8 +293,8 @@ class CodeWriter(ABC):
                 self.variable("r", value=f"q > 0 ? {one} - p : p"),
                 f"if (r < {least}) r = {least};",
                 f"r = {quotient}({tail}, {root} - {at_tail});",
-                f"if (r > {edge}) r = {edge};",
-                "return q > 0 ? r : -r;",
+                f"if (q > 0) return r > {high} ? {high} : r;",
+                f"return r > {low} ? -{low} : -r;",
             ],
         )
 

@@ -92,8 +92,8 @@ def _largest(feature, threshold, grid, precision, trees):
     top = int(np.array(np.inf, dtype=grid).view(_BITS[np.dtype(grid)]))
 
     def left(order):
-        x = _number(order, grid).astype(precision)
         with np.errstate(over="ignore", invalid="ignore"):
+            x = _number(order, grid).astype(precision)
             return feature.of(x).astype(trees.rounding) <= threshold
 
     # The answer has the place `low`, or -top - 1 if no number at all goes left.

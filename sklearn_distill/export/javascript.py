@@ -22,7 +22,8 @@ def export_js(model, path, X_sample=None, *, tolerance=1e-5):
     regressor ``predict(row)`` returns a number (or an array of several) and there is no
     ``predictProba``. A row is an array in the order of ``columns``, or an object that has them as
     keys; categories are strings, missing values ``null``, ``undefined`` or ``NaN``. What the model
-    does not take is refused by a ``TypeError`` or ``RangeError``.
+    does not take is refused by a ``TypeError`` or ``RangeError``. In a typed array categories are
+    numbers: their positions in the list at the head of the module.
 
     *It is proved before it is kept*, as by :func:`export_onnx`: run by Node.js, and compared with
     the model on ``X_sample`` and at every threshold. Without Node.js, what is compared is
@@ -218,15 +219,14 @@ class JavaScriptWriter(CodeWriter):
 
 _TEXT = """
   const known = categories[i];
-  if (known) {
-    if (typeof value === "number") return value;
+  if (known && !coded) {
     const code = known.get(String(value));
     if (code !== undefined) return code;
     if (unknownAllowed[i]) return known.size;
     throw new RangeError(`column ${columns[i]}: unknown category ${value}`);
   }"""
 
-_NUMBER = """function number(value, i) {
+_NUMBER = """function number(value, i, coded) {
   if (value === null || value === undefined || Number.isNaN(value)) {
     if (missingAllowed[i]) return NaN;
     throw new RangeError(`column ${columns[i]}: the model takes no missing values there`);
@@ -240,13 +240,14 @@ _NUMBERS = """function numbers(row) {
   if (Array.isArray(row) || ArrayBuffer.isView(row)) {
     if (row.length !== columns.length)
       throw new RangeError(`expected ${columns.length} values, got ${row.length}`);
-    return Float64Array.from(row, number);
+    const coded = ArrayBuffer.isView(row);
+    return Float64Array.from(row, (value, i) => number(value, i, coded));
   }
   if (typeof row !== "object" || row === null)
     throw new TypeError("expected an array of values, or an object with the columns as keys");
   return Float64Array.from(columns, (name, i) => {
     if (!(name in row)) throw new TypeError(`the row lacks the column ${name}`);
-    return number(row[name], i);
+    return number(row[name], i, false);
   });
 }"""
 

@@ -8,11 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
-from scipy.special import ndtri
 
 from sklearn_distill.export import normal
 from sklearn_distill.export.folding import fold
-from sklearn_distill.export.program import LEAF, QUANTILE_EDGE, Layer, Layers, Link, Trees
+from sklearn_distill.export.program import (
+    LEAF,
+    LEAST_SCORE,
+    MOST_SCORE,
+    Layer,
+    Layers,
+    Link,
+    Trees,
+)
 
 #: Operator sets that are written if none is asked for: old enough for every runtime in use.
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
@@ -269,7 +276,7 @@ def _normal_score(graph, share):
     centre = graph.add("Mul", quotient(square, normal.CENTRE), centred)
     upper = graph.add("Greater", centred, graph.constant([0]))
     tail = graph.add("Where", upper, graph.add("Sub", graph.constant([1]), share), share)
-    tail = graph.add("Max", tail, graph.constant([QUANTILE_EDGE]))
+    tail = graph.add("Max", tail, graph.constant([1e-9]))
     root = graph.add("Sqrt", graph.add("Neg", graph.add("Log", tail)))
     root = graph.add("Sub", root, graph.constant([normal.TAIL_AT]))
     score = quotient(root, normal.TAIL)
@@ -277,8 +284,7 @@ def _normal_score(graph, share):
     far = graph.add("Abs", centred)
     far = graph.add("Greater", far, graph.constant([normal.CENTRE_WITHIN]))
     score = graph.add("Where", far, score, centre)
-    edge = -ndtri(QUANTILE_EDGE)
-    return _clip(graph, score, -edge, edge)
+    return _clip(graph, score, LEAST_SCORE, MOST_SCORE)
 
 
 _STEPS = {

@@ -15,8 +15,9 @@ from scipy.special import expit, log_expit, log_softmax, ndtri, softmax
 #: Where a leaf is marked among the features of nodes.
 LEAF = -1
 
-#: QuantileTransformer keeps its normal scores this far away from the ends of the distribution.
-QUANTILE_EDGE = 1e-7
+#: QuantileTransformer cuts its normal scores off here, by the same rounding.
+LEAST_SCORE = float(ndtri(1e-7 - np.spacing(1)))
+MOST_SCORE = float(ndtri(1 - (1e-7 - np.spacing(1))))
 
 
 class NotReadable(Exception):
@@ -66,9 +67,8 @@ def _quantile(x, knots, references, normal):
     share = np.where(x <= knots[0], 0.0, np.where(x >= knots[-1], 1.0, share))
     if not normal:
         return share
-    edge = ndtri(QUANTILE_EDGE - np.spacing(1))
     with np.errstate(invalid="ignore"):
-        return np.clip(ndtri(share), edge, ndtri(1 - (QUANTILE_EDGE - np.spacing(1))))
+        return np.clip(ndtri(share), LEAST_SCORE, MOST_SCORE)
 
 
 #: What LightGBM takes for zero when it reads a row.
