@@ -257,11 +257,11 @@ def about_of(proof, card, tolerance):
 
 def card_of(model, student, proof, metadata):
     """Return what a file says of the model in it, as plain values."""
-    packages = ["scikit-learn", "numpy", "onnx", "onnxruntime", "skl2onnx"]
+    packages = ["sklearn-distill", "scikit-learn", "numpy", "onnx", "onnxruntime", "skl2onnx"]
     library = type(last_step(student)).__module__.partition(".")[0]
     if library not in ("sklearn", "builtins", "__main__"):
         packages.append(library)
-    versions = {"python": platform.python_version(), "sklearn_distill": _own_version()}
+    versions = {"python": platform.python_version()}
     for package in packages:
         try:
             versions[package] = version(package)
@@ -279,12 +279,6 @@ def card_of(model, student, proof, metadata):
         "licence": "not stated: a student may be bound by the terms of its teacher and its data",
     }
     return {**card, **{str(k): str(v) for k, v in metadata.items()}}
-
-
-def _own_version():
-    from sklearn_distill import __version__
-
-    return __version__
 
 
 def _plain(value):

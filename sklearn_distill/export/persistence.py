@@ -15,7 +15,7 @@ from sklearn_distill.utils.dispatch import name_of
 VERSIONS = "sklearn_distill.json"
 
 #: Packages whose release decides how a saved object is read.
-PACKAGES = ("sklearn_distill", "scikit-learn", "numpy", "scipy", "xgboost", "lightgbm", "catboost")
+PACKAGES = ("sklearn-distill", "scikit-learn", "numpy", "scipy", "xgboost", "lightgbm", "catboost")
 
 #: Types that are looked at after loading, and so need no trust in advance.
 CHECKED = {
@@ -199,9 +199,7 @@ def _versions():
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    from sklearn_distill import __version__
-
-    return {**found, "sklearn_distill": __version__}
+    return found
 
 
 def _warn_of_changes(then, path):

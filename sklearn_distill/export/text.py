@@ -7,6 +7,7 @@ from sklearn_distill.export.folding import fold
 from sklearn_distill.export.program import LEAF, Layers, Link, NotReadable, Trees
 from sklearn_distill.export.readers import read_model
 from sklearn_distill.export.readers._model import student_and_decoder
+from sklearn_distill.export.rows import RowFormat, some_of
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
 
@@ -23,7 +24,8 @@ def export_text(model, X_sample=None, *, decimals=3):
     model : estimator
         Fitted, with a tree, or a linear model of numbers, as student.
     X_sample : data frame or array, default=None
-        Rows as the model takes them; of a frame the names and categories are used.
+        Rows as the model takes them; of a frame the names and categories are used. Where missing
+        values go is said of columns that have some here.
     decimals : int, default=3
         Of probabilities and weights; thresholds get three more.
 
@@ -49,7 +51,7 @@ def export_text(model, X_sample=None, *, decimals=3):
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> tree = DecisionTreeClassifier(max_leaf_nodes=3, random_state=0).fit(X, y)
     >>> print(export_text(tree, X))
-    petal length (cm) <= 2.45: 0: 1.000, 1: 0.000, 2: 0.000
+    petal width (cm) <= 0.8: 0: 1.000, 1: 0.000, 2: 0.000
     else
     |  petal width (cm) <= 1.75: 0: 0.000, 1: 0.907, 2: 0.093
     |  else: 0: 0.000, 1: 0.022, 2: 0.978
@@ -57,8 +59,11 @@ def export_text(model, X_sample=None, *, decimals=3):
     program = _read(model, X_sample)
     if isinstance(program.body, Layers):
         return _scorecard(program, decimals)
+    holes = [True] * len(program.inputs)
+    if X_sample is not None:
+        holes = np.isnan(RowFormat(X_sample, program.inputs).encode(X_sample)).any(axis=0)
     lines = []
-    _tree_lines(program, int(program.body.roots[0]), "", lines, decimals)
+    _tree_lines(program, int(program.body.roots[0]), "", lines, decimals, holes)
     return "\n".join(lines)
 
 
@@ -104,7 +109,7 @@ def export_sql(model, X_sample=None, *, positive=None, path=None):
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> tree = DecisionTreeClassifier(max_leaf_nodes=2, random_state=0).fit(X, y == 0)
     >>> print(export_sql(tree, X))
-    CASE WHEN "petal length (cm)" <= 2.449999988079071 THEN 1.0 ELSE 0.0 END
+    CASE WHEN "petal width (cm)" <= 0.8000000417232512 THEN 1.0 ELSE 0.0 END
     """
     program = _read(model, X_sample)
     column = _column_of(program, positive)
@@ -158,7 +163,6 @@ def monotone_directions(model, X_sample=None, *, most_rows=200):
     'decreasing'
     """
     from sklearn_distill.export.proof import sample_for
-    from sklearn_distill.export.rows import RowFormat, some_of
 
     X_sample = sample_for(model) if X_sample is None else X_sample
     program = _program(model, X_sample)
@@ -240,10 +244,10 @@ def _test(program, node):
 # -- text ----------------------------------------------------------------------------------------
 
 
-def _tree_lines(program, node, indent, lines, decimals):
+def _tree_lines(program, node, indent, lines, decimals, holes):
     body = program.body
     for child, head in (
-        (int(body.left[node]), _question(program, node, decimals)),
+        (int(body.left[node]), _question(program, node, decimals, holes)),
         (int(body.right[node]), "else"),
     ):
         if body.feature[node] == LEAF:
@@ -253,7 +257,7 @@ def _tree_lines(program, node, indent, lines, decimals):
             lines.append(f"{indent}{head}: {_leaf(program, child, decimals)}")
         else:
             lines.append(f"{indent}{head}")
-            _tree_lines(program, child, indent + "|  ", lines, decimals)
+            _tree_lines(program, child, indent + "|  ", lines, decimals, holes)
 
 
 def _leaf(program, node, decimals):
@@ -265,12 +269,12 @@ def _leaf(program, node, decimals):
     )
 
 
-def _question(program, node, decimals):
+def _question(program, node, decimals, holes):
     body = program.body
     if body.feature[node] == LEAF:
         return ""
     column, threshold, categories = _test(program, node)
-    missing = bool(body.missing_left[node])
+    missing = bool(body.missing_left[node]) and holes[int(body.feature[node])]
     if categories is None:
         if threshold == np.inf:
             return f"{column.name} is there"
