@@ -20,7 +20,7 @@ PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHAS
 PYTEST := $(call PYTEST_IN,$(TEST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
+.PHONY: help demo examples browser test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
 .PHONY: clean distclean
 .DELETE_ON_ERROR:
 
@@ -68,6 +68,9 @@ docs: $(DOCS)/.installed  ## build the documentation into docs/_build/html, warn
 
 docs-gallery: $(EXAMPLES)/.installed  ## the same, and run the examples that download data or take minutes
 	SKLEARN_DISTILL_RUN_ALL_EXAMPLES=1 $(EXAMPLES)/bin/python $(SPHINX)
+
+browser: $(EXAMPLES)/.installed  ## build a page on which students answer in the browser, without a server
+	$(EXAMPLES)/bin/python examples/browser/build.py
 
 bench: $(EXAMPLES)/.installed  ## list the benchmarks and how to run them
 	@for script in benchmarks/[a-z]*.py; do \

@@ -146,16 +146,21 @@ class CodeWriter(ABC):
         for i, layer in enumerate(layers):
             out = "sum" if i == len(layers) - 1 else ("b" if inside == "a" else "a")
             used |= {out} - {"sum"}
-            weight = self.table(f"weight_{i}", layer.weight.T)
+            weight = self.table(f"weight_{i}", layer.weight)
             bias = self.table(f"bias_{i}", layer.bias)
             n_in, n_out = layer.weight.shape
+            # Over the outputs inside: compilers compute several at a time, in the same order.
+            add = f"{out}[i] += {inside}[j] * {weight}[j * {n_out} + i];"
             lines += [
-                f"{self.loop('i', n_out)} {{",
-                INDENT + self.variable("s", value=f"{bias}[i]"),
-                INDENT + f"{self.loop('j', n_in)} s += {inside}[j] * {weight}[i * {n_in} + j];",
-                INDENT + f"{out}[i] = {self._activation(layer.activation)};",
+                f"{self.loop('i', n_out)} {out}[i] = {bias}[i];",
+                f"{self.loop('j', n_in)} {{",
+                INDENT + f"{self.loop('i', n_out)} {add}",
                 "}",
             ]
+            if layer.activation != "identity":
+                s = self.variable("s", value=f"{out}[i]")
+                made = f"{out}[i] = {self._activation(layer.activation)};"
+                lines.append(f"{self.loop('i', n_out)} {{ {s} {made} }}")
             inside = out
         buffers = [self.array(name, max(widths)) for name in sorted(used)]
         return self.function("sums", {"x": "in", "sum": "out"}, buffers + lines)
@@ -163,7 +168,6 @@ class CodeWriter(ABC):
     def _activation(self, kind):
         one, zero, exp = self.number(1), self.number(0), self.math("exp")
         return {
-            "identity": "s",
             "square": "s * s",
             "relu": f"s > {zero} ? s : {zero}",
             "tanh": f"{self.math('tanh')}(s)",

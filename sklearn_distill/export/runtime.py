@@ -224,10 +224,9 @@ class _OnnxModel(BaseEstimator):
         return self._run(feed)
 
     def _refuse_missing(self, rows):
-        # The sum is one pass without a temporary array; infinities may make it NaN too.
-        with np.errstate(invalid="ignore", over="ignore"):
-            total = rows.sum(dtype=np.float64)
-        if np.isnan(total):
+        # NaN is the minimum wherever there is one: one pass, and no array of truth values.
+        least = np.minimum.reduce(rows, axis=None)
+        if least != least:
             lost = np.flatnonzero(np.isnan(rows[:, self._full]).any(axis=0))
             if len(lost):
                 self._refuse([self._about["columns"][self._full[j]]["name"] for j in lost])
