@@ -11,7 +11,7 @@ from pathlib import Path
 class ExportedFile:
     """A file that was written, reloaded and compared with its model.
 
-    Attributes
+    Parameters
     ----------
     path : Path
     n_bytes : int
