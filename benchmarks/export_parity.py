@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn_distill.export import export_c, export_js, export_onnx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.exported_models import ON_FRAMES, ON_NUMBERS, fitted  # noqa: E402
+from tests.exported_models import ON_FRAMES, ON_NUMBERS, fitted
 
 N_ROWS = 10_000
 
