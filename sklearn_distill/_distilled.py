@@ -6,6 +6,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill.utils.dispatch import name_of, tags_of
+from sklearn_distill.utils.frozen import FrozenMixin
 from sklearn_distill.utils.pipelines import last_step
 
 
@@ -95,7 +96,7 @@ class DecodedClassifier(ClassifierMixin):
         return self._decode("decision_function", X)
 
 
-class DistilledClassifier(DecodedClassifier, BaseEstimator):
+class DistilledClassifier(DecodedClassifier, FrozenMixin, BaseEstimator):
     """A distilled student on its own: without its teacher, and without training rows.
 
     What :meth:`DistillationClassifier.standalone` returns, to be saved, shipped and exported. It
@@ -144,12 +145,6 @@ class DistilledClassifier(DecodedClassifier, BaseEstimator):
         self.student = student
         self.decoder = decoder
 
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_clone__(self):
-        return self
-
     @property
     def classes_(self):
         """The classes, sorted."""
@@ -164,22 +159,6 @@ class DistilledClassifier(DecodedClassifier, BaseEstimator):
     def feature_names_in_(self):
         """Names of the features seen in ``fit``, if the student keeps them."""
         return self.student.feature_names_in_
-
-    def fit(self, X, y=None):
-        """Do nothing: the student is fitted.
-
-        Parameters
-        ----------
-        X : object
-            Ignored.
-        y : object
-            Ignored.
-
-        Returns
-        -------
-        self : object
-        """
-        return self
 
     def _decoded(self):
         return self.decoder, self.student

@@ -10,17 +10,19 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import AdaBoostClassifier, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -29,8 +31,12 @@ from sklearn_distill.export import (
     OnnxClassifier,
     OnnxRegressor,
     ParityError,
+    export_c,
+    export_js,
     export_onnx,
+    load_model,
     onnx_graph,
+    save_model,
 )
 from tests.exported_models import LABELS, ON_FRAMES, ON_NUMBERS, fitted, frame, numbers
 
@@ -97,9 +103,6 @@ def test_rows_that_float32_cannot_tell_apart_get_a_file_that_takes_float64(tmp_p
     random = np.random.default_rng(0)
     X = 1.7e9 + random.integers(0, 500, (400, 1)).astype(float)
     y = (X[:, 0] % 7 > 3).astype(int)
-    tree = DecisionTreeClassifier(random_state=0).fit(X - 1.7e9, y)
-    from sklearn.preprocessing import StandardScaler
-
     tree = make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)).fit(X, y)
     file = export_onnx(tree, tmp_path / "seconds.onnx", X)
     assert "float64" in str(file)
@@ -123,6 +126,56 @@ def test_plain_models_and_standalone_students_are_written_too(tree, tmp_path):
     assert first.card_["temperature"] == 4.0
     assert first.card_["alpha"] == 0.9
     assert second.card_["teacher"] is None
+
+
+def test_models_in_pipelines_and_searches_are_written_without_what_is_around_them(tmp_path):
+    X, y = numbers()
+    teacher = DecisionTreeClassifier(min_samples_leaf=10, random_state=0).fit(X, y)
+    inner = DistillationClassifier(
+        teacher, DecisionTreeClassifier(max_leaf_nodes=8, random_state=0), alpha=0.5, temperature=2
+    )
+    scaled = make_pipeline(StandardScaler(), inner)
+    grid = {"distillationclassifier__temperature": [2, 4]}
+    search = GridSearchCV(scaled, grid, cv=2, n_jobs=2)
+    for model in (scaled, search, GridSearchCV(inner, {"alpha": [0.5, 1]}, cv=2)):
+        model.fit(X, y)
+        for export, name in ((export_onnx, "a.onnx"), (export_c, "a.h"), (export_js, "a.mjs")):
+            assert export(model, tmp_path / name, X).max_difference < 1e-6
+        card = OnnxClassifier(tmp_path / "a.onnx").card_
+        assert (card["student"], card["teacher"]) == ("DecisionTreeClassifier",) * 2
+        loaded = load_model(save_model(model, tmp_path / "a.skops", X))
+        assert (loaded.predict_proba(X) == model.predict_proba(X)).all()
+
+
+def test_a_student_that_gives_no_probabilities_is_refused(tmp_path):
+    X, y = numbers()
+    teacher = DecisionTreeClassifier(min_samples_leaf=10, random_state=0).fit(X, y)
+    model = DistillationClassifier(teacher, RidgeClassifier(), alpha=0.5, temperature=1)
+    with pytest.raises(TypeError, match="gives no probabilities"):
+        export_onnx(model.fit(X, y), tmp_path / "a.onnx", X)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("temperature", [1, 8])
+def test_rare_classes_weights_and_constant_columns_at_high_temperature(temperature, tmp_path):
+    X, y = load_digits(return_X_y=True)  # some pixels are always dark
+    some = np.r_[np.flatnonzero(y != 3)[:600], np.flatnonzero(y == 3)[:3]]
+    X, y = X[some], y[some]
+    weight = np.random.default_rng(0).exponential(size=len(y))
+    teacher = DecisionTreeClassifier(min_samples_leaf=3, random_state=0).fit(X, y)
+    students = [
+        DecisionTreeClassifier(max_leaf_nodes=40, class_weight="balanced", random_state=0),
+        DecisionTreeRegressor(max_leaf_nodes=40, random_state=0),
+        make_pipeline(
+            QuantileTransformer(n_quantiles=50, output_distribution="normal"),
+            LogisticRegression(max_iter=50),
+        ),
+    ]
+    for student in students:
+        model = DistillationClassifier(teacher, student, temperature=temperature, alpha=0.9)
+        model.fit(X, y, sample_weight=weight)
+        assert export_onnx(model, tmp_path / "a.onnx", X).max_difference < 1e-5
+        assert export_c(model, tmp_path / "a.h", X).max_difference < 1e-10
 
 
 @pytest.mark.parametrize(
@@ -305,7 +358,6 @@ def test_truncated_foreign_and_changed_files_are_caught(tree, tmp_path):
 
 def test_a_model_whose_labels_are_not_its_likeliest_classes_is_refused(tmp_path):
     X, y = numbers()
-    model = SimpleNamespace()
     tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
 
     class Contrary(DecisionTreeClassifier):
@@ -357,10 +409,6 @@ def test_bad_arguments_are_named_before_anything_is_done(tree, tmp_path):
 
 def test_a_student_without_converter_is_told_which_kinds_have_one(tmp_path):
     X, y = numbers()
-
-    class Own(DecisionTreeClassifier):
-        tree_ = None
-
     from sklearn.gaussian_process import GaussianProcessClassifier
 
     model = FrozenEstimator(GaussianProcessClassifier().fit(X[:30], y[:30]))

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from sklearn_distill.export.code import CodeWriter, described, indented, wrapped
-from sklearn_distill.export.files import ExportedFile, check_writable, kept_if_proved
+from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.folding import fold
 from sklearn_distill.export.proof import Proof, answering, program_of, sample_for
 
@@ -97,18 +97,9 @@ def export_c(model, path, X_sample=None, *, dtype="double", name=None, tolerance
         compiled = _compiled(temporary, name, dtype)
         run = program.run if compiled is None else compiled.run
         difference = proof.compare(answering(run, program), tolerance)
-    return ExportedFile(
-        path=path,
-        n_bytes=path.stat().st_size,
-        kind=f"{proof.student} as C",
-        n_rows=proof.n_rows,
-        n_edges=proof.n_edges,
-        max_difference=difference,
-        checked_by="Python, for want of a C compiler" if compiled is None else "the compiled code",
-        notes=tuple(proof.notes),
-        code_bytes=None if compiled is None else compiled.code_bytes,
-        stack_bytes=None if compiled is None else compiled.stack_bytes,
-    )
+    if compiled is None:
+        return proof.exported(path, "C", difference, "Python, for want of a C compiler")
+    return proof.exported(path, "C", difference, "the compiled code", **compiled.sizes)
 
 
 def identifier(name):
@@ -273,8 +264,7 @@ def _inside_string(text):
 @dataclass(frozen=True)
 class _Compiled:
     run: object
-    code_bytes: int | None
-    stack_bytes: int | None
+    sizes: dict
 
 
 def _compiled(header, name, dtype):
@@ -320,7 +310,7 @@ def _compiled(header, name, dtype):
         loaded.answer(*pointers, ctypes.c_long(len(X)))
         return y.astype(np.float64)
 
-    return _Compiled(run, *sizes)
+    return _Compiled(run, sizes)
 
 
 def _run(command):
@@ -342,6 +332,7 @@ def _sizes(command, code, folder):
         _run([*command, *small, "-c", str(source), "-o", str(made)])
         size = _run(["size", str(made)]).splitlines()[1].split()
         usage = (folder / "one.su").read_text().splitlines()
-        return int(size[0]) + int(size[1]), max(int(line.split("\t")[1]) for line in usage)
+        stack = max(int(line.split("\t")[1]) for line in usage)
+        return {"code_bytes": int(size[0]) + int(size[1]), "stack_bytes": stack}
     except (RuntimeError, OSError, IndexError, ValueError):
-        return None, None  # another compiler, which counts otherwise
+        return {}  # another compiler, which counts otherwise

@@ -9,9 +9,6 @@ from sklearn_distill.decoding import LogitDecoder
 from sklearn_distill.export.onnx_graph import (
     IR_VERSION,
     ML_OPSET,
-    ROWS,
-    TEXT,
-    VALUES,
     Graph,
     add_labels,
     add_link,
@@ -21,6 +18,7 @@ from sklearn_distill.export.onnx_graph import (
 from sklearn_distill.export.program import Link, Program
 from sklearn_distill.export.readers._columns import Columns
 from sklearn_distill.export.readers._model import READABLE, decoded, read_last_step
+from sklearn_distill.export.session import ROWS, TEXT, VALUES
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import head_and_last, last_step
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from sklearn_distill.export.code import INDENT, CodeWriter, described, indented, wrapped
-from sklearn_distill.export.files import ExportedFile, check_writable, kept_if_proved
+from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.folding import fold
 from sklearn_distill.export.proof import Proof, answering, program_of, sample_for
 
@@ -86,16 +86,8 @@ def export_js(model, path, X_sample=None, *, tolerance=1e-5):
         temporary.write_text(code, encoding="utf-8")
         run = program.run if node is None else _runner(node, code, program)
         difference = proof.compare(answering(run, program), tolerance)
-    return ExportedFile(
-        path=path,
-        n_bytes=path.stat().st_size,
-        kind=f"{proof.student} as JavaScript",
-        n_rows=proof.n_rows,
-        n_edges=proof.n_edges,
-        max_difference=difference,
-        checked_by="Python, for want of Node.js" if node is None else "Node.js",
-        notes=tuple(proof.notes),
-    )
+    checked_by = "Python, for want of Node.js" if node is None else "Node.js"
+    return proof.exported(path, "JavaScript", difference, checked_by)
 
 
 class JavaScriptWriter(CodeWriter):

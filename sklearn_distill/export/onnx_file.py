@@ -9,22 +9,14 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklearn_distill.export.files import ExportedFile, check_writable, kept_if_proved
+from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.parity import ParityError
 from sklearn_distill.export.program import Layers
 from sklearn_distill.export.proof import NeedsFloat64, Proof
-from sklearn_distill.export.readers._model import student_and_decoder
+from sklearn_distill.export.readers._model import distilled_in, student_and_decoder
 from sklearn_distill.export.rows import some_of
-from sklearn_distill.export.runtime import (
-    METADATA,
-    PROBABILITIES,
-    VALUES,
-    OnnxClassifier,
-    OnnxRegressor,
-    feed_of,
-    packed,
-    session_of,
-)
+from sklearn_distill.export.runtime import METADATA, OnnxClassifier, OnnxRegressor
+from sklearn_distill.export.session import PROBABILITIES, VALUES, feed_of, packed, session_of
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
 
@@ -149,27 +141,18 @@ def export_onnx(
             about = about_of(proof, card_of(model, student, proof, metadata or {}), tolerance)
             candidates = _candidates(proof, student, decoder, opset)
             try:
-                n_bytes, difference = _first_proved(candidates, about, proof, quantize, temporary)
+                difference = _first_proved(candidates, about, proof, quantize, temporary)
                 break
             except NeedsFloat64:
                 if grid == grids[-1]:
                     raise
         if len(grids) > 1 and grid == "float64":
             proof.notes.append("It takes float64, for float32 would not tell all rows apart")
-    return ExportedFile(
-        path=path,
-        n_bytes=n_bytes,
-        kind=f"{name_of(last_step(student))} as ONNX",
-        n_rows=proof.n_rows,
-        n_edges=proof.n_edges,
-        max_difference=difference,
-        checked_by="ONNX Runtime",
-        notes=tuple(proof.notes),
-    )
+    return proof.exported(path, "ONNX", difference, "ONNX Runtime")
 
 
 def _first_proved(candidates, about, proof, quantize, temporary):
-    """Write the first candidate that answers as the model does; return its bytes and difference.
+    """Write the first candidate that answers as the model does; return its largest difference.
 
     Raises
     ------
@@ -179,10 +162,9 @@ def _first_proved(candidates, about, proof, quantize, temporary):
     failed = []
     for candidate in candidates:
         try:
-            content = _with_metadata(candidate, about, proof, quantize, temporary)
-            temporary.write_bytes(content)
+            temporary.write_bytes(_with_metadata(candidate, about, proof, quantize, temporary))
             file = (OnnxClassifier if proof.is_classifier else OnnxRegressor)(temporary)
-            return len(content), proof.compare(partial(_answer, file), about["tolerance"])
+            return proof.compare(partial(_answer, file), about["tolerance"])
         except ParityError as error:
             failed.append(error)
     raise next((e for e in failed if isinstance(e, NeedsFloat64)), failed[0])
@@ -267,12 +249,13 @@ def card_of(model, student, proof, metadata):
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    teacher = getattr(model, "teacher_", getattr(model, "teacher", None))
+    distilled = distilled_in(model)
+    teacher = getattr(distilled, "teacher_", getattr(distilled, "teacher", None))
     card = {
         "student": name_of(last_step(student)),
         "teacher": None if teacher is None else name_of(teacher),
-        "temperature": _plain(getattr(model, "temperature_", None)),
-        "alpha": _plain(getattr(model, "alpha_", None)),
+        "temperature": _plain(getattr(distilled, "temperature_", None)),
+        "alpha": _plain(getattr(distilled, "alpha_", None)),
         "sample_sha256": _digest(proof.X),
         "sample_rows": proof.n_rows,
         "versions": versions,
@@ -331,10 +314,10 @@ def _with_metadata(model, about, proof, quantize, temporary):
     rows = feed_of(
         some, proof.columns, dtype=about["dtype"], missing=about["missing"], texts=proof.is_text
     )
-    outputs = PROBABILITIES if proof.is_classifier else VALUES
+    output = PROBABILITIES if proof.is_classifier else VALUES
     try:
         session = session_of(model.SerializeToString())
-        answers = session.run(outputs, rows)[0]
+        answers = session.run([output], rows)[0]
     except Exception as error:
         raise ParityError(f"The file does not run: {error}. Nothing was written.") from error
     if not np.isfinite(answers).all():

@@ -20,12 +20,10 @@ from sklearn_distill.export.program import (
     Link,
     Trees,
 )
+from sklearn_distill.export.session import LABEL, PROBABILITIES, ROWS, VALUES
 
 #: Operator sets that are written if none is asked for: old enough for every runtime in use.
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
-
-#: Names of what a file takes, if all columns are numbers, and of what it gives.
-ROWS, TEXT, LABEL, PROBABILITIES, VALUES = "X", "text", "label", "probabilities", "values"
 
 FLOAT, DOUBLE, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
 _KINDS = {np.dtype(np.float32): FLOAT, np.dtype(np.float64): DOUBLE, np.dtype(np.int64): INT64}
@@ -252,10 +250,11 @@ def _quantile(graph, x, knots, references, to_normal):
     part = graph.add("Where", open_, part, graph.constant([0.5]))
     share = graph.add("Mul", part, graph.add("Sub", high_y, low_y))
     share = graph.add("Add", low_y, share)
-    end = graph.add("LessOrEqual", x, graph.constant(knots[None, :, 0]))
-    share = graph.add("Where", end, graph.constant([0]), share)
+    # Of a column that is constant both ends are one: it is the lower.
     end = graph.add("GreaterOrEqual", x, graph.constant(knots[None, :, -1]))
     share = graph.add("Where", end, graph.constant([1]), share)
+    end = graph.add("LessOrEqual", x, graph.constant(knots[None, :, 0]))
+    share = graph.add("Where", end, graph.constant([0]), share)
     return _normal_score(graph, share) if to_normal[0] else share
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.parity import ParityError
+from sklearn_distill.export.readers._model import standalone_of
 from sklearn_distill.utils.dispatch import name_of
 
 #: What is added to the archive.
@@ -98,7 +99,7 @@ def save_model(model, path, X_sample=None):
     """
     path = check_writable(path)
     skops = _skops()
-    student = model.standalone() if hasattr(model, "standalone") else model
+    student = standalone_of(model)
     with kept_if_proved(path) as temporary:
         try:
             skops.dump(student, temporary)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_distill.export.files import ExportedFile
 from sklearn_distill.export.folding import fold
 from sklearn_distill.export.parity import ParityError, compare, edge_rows
 from sklearn_distill.export.program import NotReadable
@@ -195,6 +196,20 @@ class Proof:
                 raise
             worst = max(worst, found)
         return worst
+
+    def exported(self, path, language, difference, checked_by, **sizes):
+        """Return what is known of a file that was proved."""
+        return ExportedFile(
+            path=path,
+            n_bytes=path.stat().st_size,
+            kind=f"{self.student} as {language}",
+            n_rows=self.n_rows,
+            n_edges=self.n_edges,
+            max_difference=difference,
+            checked_by=checked_by,
+            notes=tuple(self.notes),
+            **sizes,
+        )
 
 
 def program_of(proof):

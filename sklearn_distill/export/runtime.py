@@ -1,93 +1,34 @@
 """Exported files as scikit-learn estimators."""
 
-import base64
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from sklearn_distill.export.readers._columns import is_missing
+from sklearn_distill.export.session import (
+    PROBABILITIES,
+    ROWS,
+    VALUES,
+    feed_of,
+    session_of,
+    unpacked,
+)
 from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.frozen import FrozenMixin
 
 #: Where a file keeps what is known of it.
 METADATA = "sklearn_distill"
 
-ROWS, TEXT, PROBABILITIES, VALUES = "X", "text", ["probabilities"], ["values"]
 
-
-def packed(array):
-    """Return an array as text."""
-    array = np.ascontiguousarray(array)
-    coded = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
-    return {"dtype": str(array.dtype), "shape": list(array.shape), "data": coded}
-
-
-def unpacked(coded):
-    """Return an array that :func:`packed` has written."""
-    data = zlib.decompress(base64.b64decode(coded["data"]))
-    return np.frombuffer(data, dtype=coded["dtype"]).reshape(coded["shape"])
-
-
-def feed_of(X, columns, *, dtype=np.float32, missing="", texts=False):
-    """Return rows as an ONNX session takes them.
-
-    Parameters
-    ----------
-    X : array, sparse matrix or data frame
-    columns : list of dict
-        The name of each column, and its ``labels`` if it holds text.
-    dtype : dtype
-        Of the numbers.
-    missing : str
-        What stands for a missing value in a column of text.
-    texts : bool, default=False
-        Whether each row is a text.
-
-    Returns
-    -------
-    dict of str to ndarray
-    """
-    if texts:
-        return {TEXT: np.array([str(x) for x in X], dtype=object)[:, None]}
-    text = any("labels" in column for column in columns)
-    if not text:
-        return {ROWS: np.ascontiguousarray(_numbers(X, columns), dtype=dtype)}
-    feed = {}
-    for j, column in enumerate(columns):
-        values = X[column["name"]] if hasattr(X, "columns") else np.asarray(X, object)[:, j]
-        if "labels" in column:
-            values = values.tolist() if hasattr(values, "tolist") else values.to_list()
-            values = [missing if is_missing(v) else str(v) for v in values]
-            feed[column["name"]] = np.array(values, dtype=object)[:, None]
-        else:
-            feed[column["name"]] = np.asarray(values, dtype=dtype)[:, None]
-    return feed
-
-
-def _numbers(X, columns):
-    if sparse.issparse(X):
-        return X.toarray()
-    if not hasattr(X, "columns"):
-        return X
-    return np.column_stack([np.asarray(X[c["name"]], dtype=np.float64) for c in columns])
-
-
-class _OnnxModel(BaseEstimator):
+class _OnnxModel(FrozenMixin, BaseEstimator):
     """What classifiers and regressors that run in ONNX Runtime share."""
 
     def __init__(self, path, *, n_jobs=None):
         self.path = path
         self.n_jobs = n_jobs
         self._open(_bytes_of(path))
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_clone__(self):
-        return self
 
     def __getstate__(self):
         state = dict(super().__getstate__())
@@ -112,22 +53,6 @@ class _OnnxModel(BaseEstimator):
         super().set_params(**params)
         if params:
             self._open(_bytes_of(self.path) if "path" in params else self._model)
-        return self
-
-    def fit(self, X, y=None):
-        """Do nothing: the file is what it is.
-
-        Parameters
-        ----------
-        X : object
-            Ignored.
-        y : object
-            Ignored.
-
-        Returns
-        -------
-        self : object
-        """
         return self
 
     @property
@@ -351,7 +276,7 @@ class OnnxClassifier(ClassifierMixin, _OnnxModel):
     True
     """
 
-    _task, _outputs = "classifier", PROBABILITIES
+    _task, _outputs = "classifier", [PROBABILITIES]
 
     def __init__(self, path, *, n_jobs=None):
         super().__init__(path, n_jobs=n_jobs)
@@ -456,7 +381,7 @@ class OnnxRegressor(RegressorMixin, _OnnxModel):
     (2,)
     """
 
-    _task, _outputs = "regressor", VALUES
+    _task, _outputs = "regressor", [VALUES]
 
     def __init__(self, path, *, n_jobs=None):
         super().__init__(path, n_jobs=n_jobs)
@@ -491,34 +416,3 @@ def _bytes_of(path):
 
 def _named(path):
     return "the model" if isinstance(path, bytes) else str(path)
-
-
-def session_of(model, n_jobs=None):
-    """Return an ONNX Runtime session for the bytes of a model.
-
-    Raises
-    ------
-    ImportError
-        If onnxruntime is not installed.
-    ValueError
-        If the bytes are no model, a damaged one, or one that this release cannot run.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "ONNX files run in onnxruntime, which is not installed: "
-            "pip install 'sklearn-distill[onnx]'"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    # One row is done before another thread would have begun.
-    options.intra_op_num_threads = 1 if n_jobs is None else max(0, n_jobs)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class of its own for each kind of failure
-        raise ValueError(
-            f"onnxruntime {onnxruntime.__version__} cannot load this model: {error}. The file is "
-            "no ONNX model, is damaged, or was written for a newer release."
-        ) from error

@@ -286,16 +286,17 @@ def _question(program, node, decimals, holes):
 
 
 def _scorecard(program, decimals):
-    layer, scale = program.body.layers[0], program.link.scale
+    layer = program.body.layers[0]  # folding has put the scale into its weights
     names = [program.inputs[f.source].name for f in program.features]
     steps = [", ".join(_said(s) for s in f.steps) for f in program.features]
     lines = []
     classes = program.classes
-    heads = ["value"] if classes is None else [f"log-odds of {c}" for c in classes]
+    # Of several classes the scores are logarithms of probabilities, up to the same constant.
+    heads = ["value"] if classes is None else [f"score of {c}" for c in classes]
     if layer.bias.size == 1 and classes is not None:
         heads = [f"log-odds of {classes[-1]}"]
     for k, head in enumerate(heads):
-        weight, bias = scale * layer.weight[:, k], scale * layer.bias[k]
+        weight, bias = layer.weight[:, k], layer.bias[k]
         lines.append(f"{head} = {bias:+.{decimals}f}")
         for j in np.argsort(-np.abs(weight), kind="stable"):
             what = names[j] if not steps[j] else f"{names[j]} ({steps[j]})"
@@ -349,7 +350,8 @@ def _tree_sql(program, node, k, indent):
     column, threshold, categories = _test(program, node)
     name, missing = _name(column), bool(body.missing_left[node])
     if categories is None:
-        test = f"{name} IS NOT NULL" if threshold == np.inf else f"{name} <= {_literal(threshold)}"
+        everything = {np.inf: f"{name} IS NOT NULL", -np.inf: "1 = 0"}
+        test = everything.get(threshold, f"{name} <= {_literal(threshold)}")
     else:
         names, negated = categories
         listed = ", ".join(map(_literal, names))

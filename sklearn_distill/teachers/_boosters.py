@@ -9,6 +9,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sklearn_distill.utils.dispatch import booster_of, name_of
+from sklearn_distill.utils.frozen import FrozenMixin
 
 #: Objectives by what turns margins into log-probabilities.
 _SIGMOID = {"binary:logistic", "binary:logitraw", "reg:logistic"}  # XGBoost
@@ -32,7 +33,7 @@ def native_library(thing):
     return "catboost" if ("catboost", "CatBoost") in names and not names & wrappers else None
 
 
-class BoosterTeacher(ClassifierMixin, BaseEstimator):
+class BoosterTeacher(ClassifierMixin, FrozenMixin, BaseEstimator):
     """A trained native booster as a classifier that is used as it is.
 
     For what the libraries' own ``train`` functions return and what is loaded from their files. It
@@ -77,12 +78,6 @@ class BoosterTeacher(ClassifierMixin, BaseEstimator):
         self.classes = classes
         self.iteration_range = iteration_range
 
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_clone__(self):
-        return self
-
     @property
     def classes_(self):
         """The label of each column, if it was given or is in the booster."""
@@ -92,22 +87,6 @@ class BoosterTeacher(ClassifierMixin, BaseEstimator):
         if known is None or len(known) == 0:
             raise AttributeError("classes_ is known only if classes was given")
         return np.asarray(known)
-
-    def fit(self, X, y=None):
-        """Do nothing: the booster is trained.
-
-        Parameters
-        ----------
-        X : object
-            Ignored.
-        y : object
-            Ignored.
-
-        Returns
-        -------
-        self : object
-        """
-        return self
 
     def predict(self, X):
         """Predict the class of each row.

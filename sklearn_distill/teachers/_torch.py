@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.frozen import FrozenMixin
 
 
-class TorchTeacher(ClassifierMixin, BaseEstimator):
+class TorchTeacher(ClassifierMixin, FrozenMixin, BaseEstimator):
     """A trained torch module as a classifier that is used as it is.
 
     Labelling runs in evaluation mode, without gradients and in batches; mode, device and
@@ -68,16 +69,10 @@ default="auto"
         self.device = device
         self.batch_size = batch_size
 
-    def __sklearn_is_fitted__(self):
-        return True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.preprocess is None
         return tags
-
-    def __sklearn_clone__(self):
-        return self
 
     @property
     def classes_(self):
@@ -98,22 +93,6 @@ default="auto"
         rows : array, tensor, or dict or tuple of these
         """
         return X if self.preprocess is None else self.preprocess(X)
-
-    def fit(self, X, y=None):
-        """Do nothing: the module is trained.
-
-        Parameters
-        ----------
-        X : object
-            Ignored.
-        y : object
-            Ignored.
-
-        Returns
-        -------
-        self : object
-        """
-        return self
 
     def predict(self, X):
         """Predict the class of each row.

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill._base import BaseDistillation
 from sklearn_distill._distilled import DistilledClassifier
 from sklearn_distill.decoding import LogitDecoder, ProbabilityDecoder
 from sklearn_distill.export.program import Layers, Link, NotReadable, Program, Trees
@@ -15,7 +14,7 @@ from sklearn_distill.export.readers._forest import trees_beside
 from sklearn_distill.export.readers._layers import layers_beside
 from sklearn_distill.export.readers._preprocessing import read_transformer
 from sklearn_distill.utils.dispatch import is_module, is_of_kind, name_of
-from sklearn_distill.utils.pipelines import head_and_last
+from sklearn_distill.utils.pipelines import head_and_last, last_step, with_last_step
 
 #: By library and class, of which any ancestor may be it: nothing needs to be imported.
 _READERS = {
@@ -56,25 +55,44 @@ def student_and_decoder(model):
     NotFittedError
         If it is not fitted.
     """
-    if isinstance(model, DistilledClassifier):
-        return model.student, model.decoder
-    if not hasattr(model, "predict") and not is_module(model):
+    if is_module(model) or not hasattr(model, "predict"):
         raise TypeError(
             f"Cannot export a {name_of(model)}. Pass a fitted DistillationClassifier, what its "
             "standalone() returns, or a fitted classifier or regressor of scikit-learn's kind."
         )
     check_is_fitted(model)
-    if isinstance(model, BaseDistillation) or hasattr(model, "standalone"):
-        alone = model.standalone()
+    if is_of_kind(model, "classifier") and not hasattr(model, "predict_proba"):
+        raise TypeError(
+            f"Cannot export {name_of(model)}: it gives no probabilities. Use a classifier (or a "
+            "student) that has predict_proba, or a regressor."
+        )
+    alone = standalone_of(model)
+    if isinstance(alone, DistilledClassifier):
         return alone.student, alone.decoder
-    if is_of_kind(model, "classifier"):
-        if not hasattr(model, "predict_proba"):
-            raise TypeError(
-                f"Cannot export {name_of(model)}: it gives no probabilities. Use a classifier "
-                "that has predict_proba, or a regressor."
-            )
-        return model, ProbabilityDecoder(np.asarray(model.classes_))
-    return model, None
+    if is_of_kind(alone, "classifier"):
+        return alone, ProbabilityDecoder(np.asarray(alone.classes_))
+    return alone, None
+
+
+def distilled_in(model):
+    """Return the last step of a model, or of what a search has found."""
+    return last_step(getattr(model, "best_estimator_", model))
+
+
+def standalone_of(model):
+    """Return a model without its teacher; one that has none is returned as it is.
+
+    A Pipeline may end in a distilled model, and a search may have found one: the student then
+    comes after the same transformers.
+    """
+    last = distilled_in(model)
+    alone = last.standalone() if hasattr(last, "standalone") else last
+    model = getattr(model, "best_estimator_", model)
+    if model is last:
+        return alone
+    if isinstance(alone, DistilledClassifier):
+        return DistilledClassifier(with_last_step(model, alone.student), alone.decoder)
+    return model
 
 
 def read_model(model, X):
