@@ -168,7 +168,7 @@ def test_rare_classes_weights_and_constant_columns_at_high_temperature(temperatu
         DecisionTreeRegressor(max_leaf_nodes=40, random_state=0),
         make_pipeline(
             QuantileTransformer(n_quantiles=50, output_distribution="normal"),
-            LogisticRegression(max_iter=50),
+            LogisticRegression(C=0.1, max_iter=2000),
         ),
     ]
     for student in students:
