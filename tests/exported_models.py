@@ -23,7 +23,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
-from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -139,6 +138,7 @@ ON_NUMBERS = {
         QuantileTransformer(n_quantiles=40, output_distribution="normal"),
         MLPClassifier((6,), max_iter=20, random_state=0),
     ),
+    "squeezed tree": lambda: make_pipeline(RobustScaler(), MinMaxScaler(), tree()),
     "selected tree": lambda: make_pipeline(SelectKBest(k=3), tree()),
 }
 
@@ -165,7 +165,7 @@ def mixed():
     return make_column_transformer(
         (SimpleImputer(), NUMERIC),
         (make_pipeline(fill, one_hot), ["country"]),
-        (TargetEncoder(cv=KFold(3)), ["kind", "level"]),
+        (TargetEncoder(cv=3), ["kind", "level"]),
     )
 
 

@@ -274,3 +274,16 @@ def test_javascript_keeps_the_type_of_labels(tmp_path):
         model, X = fitted("tree", 2, 4.0, labels)
         export_js(model, tmp_path / "student.mjs", X)
         assert run(tmp_path, "console.log(typeof model.predict([0, 0, 0, 0, 0, 0]))") == shown
+
+
+@pytest.mark.parametrize("kind", ["scaled tree", "squeezed tree"])
+def test_scalers_are_imitated_in_the_precision_of_the_rows(kind):
+    X, y = numbers()
+    X = X.astype(np.float32)
+    model = ON_NUMBERS[kind]().fit(X, y)
+    program = read_model(model, X)
+    np.testing.assert_array_equal(program.featurize(X), model[:-1].transform(X))
+    folded = fold(program, np.float32)
+    edges, _, _ = edge_rows(folded, X.astype(float), np.float32)
+    wanted = model.predict_proba(edges.astype(np.float32))
+    np.testing.assert_allclose(folded.run(edges), wanted, atol=1e-15)

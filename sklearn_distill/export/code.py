@@ -216,7 +216,7 @@ class CodeWriter(ABC):
         )
 
     def _step(self, step, key, shares):
-        name, values = step
+        name, values, _ = step
         if name == "quantile":
             knots, y, to_normal = values
             if y not in shares:

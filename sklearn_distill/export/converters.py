@@ -135,10 +135,21 @@ def _head_and_tail(head, last, decoder, X, types, opset):
     (made,) = before.graph.output
     kind = made.type.tensor_type.elem_type
     inputs = "float64" if kind == TensorProto.DOUBLE else "float32"
-    after = compose.add_prefix(
-        graph_of(program, opset=opset, inputs=inputs), "student_", rename_outputs=False
-    )
+    # Two graphs of one model must not share names; the outputs keep theirs.
+    after = graph_of(program, opset=opset, inputs=inputs)
+    kept = {output.name for output in after.graph.output}
+    _rename(after, lambda name: name if name in kept else f"student_{name}")
     return compose.merge_models(before, after, io_map=[(made.name, f"student_{ROWS}")])
+
+
+def _rename(model, new):
+    """Give every value of a graph the name that a function makes of its old one."""
+    graph = model.graph
+    for node in graph.node:
+        node.input[:] = [new(name) if name else name for name in node.input]
+        node.output[:] = map(new, node.output)
+    for value in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        value.name = new(value.name)
 
 
 def _taking_float32(model):
@@ -165,7 +176,8 @@ def _whole(student, decoder, types, opset):
     if hasattr(bare, "predict_proba"):
         options = {id(bare): {"zipmap": False}}
     model = _convert(student, types, opset, options)
-    model = compose.add_prefix(model, "student_", rename_inputs=False)
+    taken = {output.name for output in model.graph.output}
+    _rename(model, lambda name: f"student_{name}" if name in taken else name)
     given = model.graph.output[-1]
     kind = given.type.tensor_type.elem_type
     double = kind == TensorProto.DOUBLE

@@ -29,6 +29,7 @@ HARMLESS = {
     "collections.OrderedDict",
     "functools.partial",
     "numpy.dtype",
+    "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.utils.validation.check_array",
@@ -103,17 +104,20 @@ def save_model(model, path, X_sample=None):
     with kept_if_proved(path) as temporary:
         try:
             skops.dump(student, temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(VERSIONS, json.dumps(_versions()))
+            # What was written a moment ago by ourselves is trusted; loading it asks again.
+            trusted = skops.get_untrusted_types(file=temporary)
+            loaded = load_model(temporary, trusted=trusted)
+            if X_sample is not None:
+                _compare(student, loaded, X_sample)
+        except (OSError, ParityError):
+            raise
         except Exception as error:  # of torch tensors and of compiled types
             raise TypeError(
                 f"skops cannot save {name_of(student)}: {error}. Export it to ONNX, or save the "
                 "state_dict of a network."
             ) from error
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(VERSIONS, json.dumps(_versions()))
-        # What was written a moment ago by ourselves is trusted; loading it asks again.
-        loaded = load_model(temporary, trusted=skops.get_untrusted_types(file=temporary))
-        if X_sample is not None:
-            _compare(student, loaded, X_sample)
     return path
 
 

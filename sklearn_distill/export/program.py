@@ -54,10 +54,28 @@ class Input:
 
 
 class Step(NamedTuple):
-    """One operation on a number: a name among ``OPERATIONS`` and its constants."""
+    """One operation on a number: a name among ``OPERATIONS`` and its constants.
+
+    Attributes
+    ----------
+    name : str
+    values : tuple
+    narrow : bool, default=False
+        Whether constants are rounded to the type of the rows before they are used. It depends on
+        the transformer and on the release of scikit-learn.
+    """
 
     name: str
     values: tuple = ()
+    narrow: bool = False
+
+    def of(self, x):
+        """Return the result for an array, in the array's own type."""
+        values = self.values
+        if self.narrow:
+            values = [float(x.dtype.type(value)) for value in values]
+        # One operation in double precision, rounded once, is what NumPy does in place.
+        return OPERATIONS[self.name](x.astype(np.float64), *values).astype(x.dtype)
 
 
 def _quantile(x, knots, references, normal):
@@ -74,18 +92,18 @@ def _quantile(x, knots, references, normal):
 #: What LightGBM takes for zero when it reads a row.
 TINY = float(np.float32(1e-35))
 
-#: What each step does to an array, in the array's own precision. All are increasing, `missing`
-#: aside, which is 1 where a value is NaN. Only trees come after `zero`.
+#: What each step does to an array of float64. All are increasing, `missing` aside, which is 1
+#: where a value is NaN. Only trees come after `zero`.
 OPERATIONS = {
-    "fill": lambda x, value: np.where(np.isnan(x), x.dtype.type(value), x),
-    "missing": lambda x: np.isnan(x).astype(x.dtype),
-    "zero": lambda x: np.where(np.abs(x) <= TINY, x.dtype.type(0), x),
-    "subtract": lambda x, value: x - x.dtype.type(value),
-    "add": lambda x, value: x + x.dtype.type(value),
-    "multiply": lambda x, value: x * x.dtype.type(value),
-    "divide": lambda x, value: x / x.dtype.type(value),
-    "clip": lambda x, low, high: np.clip(x, x.dtype.type(low), x.dtype.type(high)),
-    "quantile": lambda x, *args: _quantile(x, *args).astype(x.dtype),
+    "fill": lambda x, value: np.where(np.isnan(x), value, x),
+    "missing": lambda x: np.isnan(x),
+    "zero": lambda x: np.where(np.abs(x) <= TINY, 0.0, x),
+    "subtract": lambda x, value: x - value,
+    "add": lambda x, value: x + value,
+    "multiply": lambda x, value: x * value,
+    "divide": lambda x, value: x / value,
+    "clip": lambda x, low, high: np.clip(x, low, high),
+    "quantile": _quantile,
 }
 
 
@@ -114,14 +132,14 @@ class Feature:
             return replace(self, steps=(*self.steps, *steps))
         table = self.table
         for step in steps:
-            table = OPERATIONS[step.name](table, *step.values)
+            table = step.of(table)
         return replace(self, table=table)
 
     def of(self, x, categories=None):
         """Return the values that belong to values ``x`` of the input."""
         if self.table is None:
             for step in self.steps:
-                x = OPERATIONS[step.name](x, *step.values)
+                x = step.of(x)
             return x
         order = np.argsort(categories, kind="stable")
         at = np.searchsorted(categories[order], x).clip(max=len(order) - 1)

@@ -73,12 +73,49 @@ def _each(name):
     def decorate(steps_of):
         def read(transformer, features, columns):
             features = columns.use_as_numbers(features, name)
-            steps = steps_of(transformer, len(features))
+            steps = _as_rounded(transformer, steps_of(transformer, len(features)))
             return [f.then(*s) for f, s in zip(features, steps, strict=True)]
 
         return read
 
     return decorate
+
+
+_ARITHMETIC = ("subtract", "add", "multiply", "divide")
+
+
+def _as_rounded(transformer, steps):
+    """Return the steps of each column with constants rounded as the transformer rounds them.
+
+    Rows in float32 show how. Of a scaler it decides on which side of a threshold a row stands.
+    """
+    if not any(steps):
+        return steps
+    rows = np.random.default_rng(0).normal(size=(32, len(steps))).astype(np.float32)
+    wanted = np.asarray(transformer.transform(_named(transformer, rows)))
+    narrow = [[s._replace(narrow=s.name in _ARITHMETIC) for s in column] for column in steps]
+    differ = [
+        (_applied(candidate, rows) != wanted).sum() if wanted.dtype == np.float32 else 0
+        for candidate in (steps, narrow)
+    ]
+    return narrow if differ[1] < differ[0] else steps
+
+
+def _applied(steps, rows):
+    columns = list(rows.T)
+    for j, column in enumerate(steps):
+        for step in column:
+            columns[j] = step.of(columns[j])
+    return np.column_stack(columns)
+
+
+def _named(transformer, rows):
+    """Return rows as a frame if the transformer was fitted on one."""
+    if not hasattr(transformer, "feature_names_in_"):
+        return rows
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=transformer.feature_names_in_)
 
 
 def _per_column(n, *named):
@@ -203,12 +240,7 @@ def _constant(values):
 
 
 def _ask(encoder, rows):
-    X = np.array(rows, dtype=object)
-    if hasattr(encoder, "feature_names_in_"):
-        import pandas as pd
-
-        X = pd.DataFrame(X, columns=encoder.feature_names_in_)
-    answers = encoder.transform(X)
+    answers = encoder.transform(_named(encoder, np.array(rows, dtype=object)))
     if sparse.issparse(answers):
         answers = answers.toarray()
     return np.asarray(answers, dtype=np.float64)
