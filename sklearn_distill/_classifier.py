@@ -464,6 +464,32 @@ class InformedClassifier(DistillationClassifier):
         return self.said
 
 
+def ask_teacher(model, X, y, X_unlabeled=None, teacher_output=None):
+    """Return the classes, and what ``fit`` of an unfitted distillation would hear of its teacher.
+
+    With :class:`InformedClassifier` it can then be told to any number of students.
+
+    Parameters
+    ----------
+    model : DistillationClassifier
+    X, X_unlabeled : rows
+    y : array-like of shape (n_samples,)
+    teacher_output : array-like of shape (n_samples, n_classes), default=None
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    said : Labels
+    """
+    model._validate_params()
+    model._check_rows(X, None, X_unlabeled)
+    y = model._check_labels(X, y)
+    classes, _ = model._encode(y, None)
+    reader = model._read_teacher(X_unlabeled, teacher_output)
+    routed = model._route(reader, None, {})
+    return classes, model._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
+
+
 def _likely_labels(log_proba):
     """Return the teacher's first choice of each row, and one row of every other class.
 

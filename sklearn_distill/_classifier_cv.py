@@ -456,7 +456,7 @@ class DistillationClassifierCV(DistillationClassifier):
         for (train, _), said in zip(splits, of_folds, strict=True):
             of_fold = rows.of(train)
             present = np.unique(of_fold.y)
-            said = _of_classes(said, np.isin(classes, present))
+            said = of_classes(said, np.isin(classes, present))
             maker = InformedClassifier(
                 None, augmenter=augmenter, n_jobs=self.n_jobs, random_state=self.random_state
             )
@@ -596,7 +596,7 @@ def _checked_splits(splits, y, sample_weight):
     return splits
 
 
-def _of_classes(said, kept):
+def of_classes(said, kept):
     """Return what was said of some classes only, each row normalised."""
     if said.log_proba is None or kept.all():
         return said

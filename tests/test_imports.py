@@ -26,7 +26,10 @@ ROOMS = [
     ["_classifier", "_regressor", "_self_distillation"],
     ["_classifier_cv"],
     ["metrics"],
-    ["report", "display", "export"],
+    ["export"],
+    ["display", "candidates", "footprint"],
+    ["selection", "cascade"],
+    ["report"],
     ["__init__"],
 ]
 POSITION = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}

@@ -137,15 +137,42 @@ class _OnnxModel(FrozenMixin, BaseEstimator):
             if self._full:
                 self._refuse_missing(rows)
             return self._session.run(self._outputs, {ROWS: rows})[0]
+        return self._run(self.feed(X))
+
+    def feed(self, X):
+        """Return rows in the form that the runtime takes; what is wrong with them raises.
+
+        Parameters
+        ----------
+        X : rows
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
         columns, missing = self._about["columns"], self._about["missing"]
         if self._about["texts"]:
-            return self._run(feed_of(_checked_texts(X), columns, texts=True))
+            return feed_of(_checked_texts(X), columns, texts=True)
         X = self._checked(X, columns)
         feed = feed_of(X, columns, dtype=self._dtype, missing=missing)
         if self._text:
             self._look_at(feed, columns, missing)
         elif self._full:
             self._refuse_missing(feed[ROWS])
+        return feed
+
+    def run(self, feed):
+        """Return the bare answer of the runtime.
+
+        Parameters
+        ----------
+        feed : dict of str to ndarray
+            What :meth:`feed` has made of rows.
+
+        Returns
+        -------
+        ndarray
+        """
         return self._run(feed)
 
     def _refuse_missing(self, rows):

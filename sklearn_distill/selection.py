@@ -1,0 +1,662 @@
+"""The best small model under a budget of bytes and time, with a teacher or without."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.metaestimators import available_if
+
+from sklearn_distill._classifier import DistillationClassifier, InformedClassifier, ask_teacher
+from sklearn_distill._classifier_cv import of_classes, ranking
+from sklearn_distill.candidates import Candidate, candidates_for
+from sklearn_distill.footprint import artefact_of, check_artefact, measure, take_some
+from sklearn_distill.labelling import Labels
+from sklearn_distill.rules import kind_of
+from sklearn_distill.utils._sklearn_private import take_rows
+from sklearn_distill.utils.dispatch import is_of_kind, name_of, tags_of
+from sklearn_distill.utils.progress import stage, track
+from sklearn_distill.utils.rows import indexable_rows, n_rows
+
+#: How a student of each kind is taught: temperature, and alpha. Found on one half of the data sets
+#: of benchmarks/select_student.py, reported on the other.
+TAUGHT = {
+    "tree": (2.0, 1.0),
+    "forest": (2.0, 0.5),
+    "booster": (1.0, 0.5),
+    "linear": (1.0, 0.5),
+    "network": (1.0, 0.5),
+}
+OTHERS_TAUGHT = (1.0, 0.5)
+
+#: Standard errors by which the best distilled student must beat the best one on hard labels.
+CLEARLY = 1.0
+
+#: Rows on which the size of a candidate is measured, before any is compared.
+ROWS_TO_MEASURE = 4000
+
+#: The first round of halving has so many rows at least, and so many of the rarest class.
+FIRST_ROUND, FIRST_ROUND_OF_CLASS = 1500, 60
+
+HARD, DISTILLED = "hard labels", "distilled"
+
+
+@dataclass(frozen=True)
+class StudentSelection:
+    """What :func:`select_student` has found.
+
+    Parameters
+    ----------
+    best_estimator_ : estimator
+        Fitted on all rows; without the teacher.
+    best_name_ : str
+        Of the candidate, and whether it was distilled.
+    distilled_ : bool
+        Whether it learned from the teacher.
+    reason_ : str
+        Why this one, in a sentence.
+    n_bytes_ : int
+        Of the artefact of ``best_estimator_``.
+    latency_ : float
+        Seconds for one row, the median.
+    artefact_ : {"onnx", "pickle"}
+        What was measured.
+    columns_ : dict of str to list
+        Of ``results_``.
+    scoring_ : str
+        What the scores are.
+    """
+
+    best_estimator_: BaseEstimator
+    best_name_: str
+    distilled_: bool
+    reason_: str
+    n_bytes_: int
+    latency_: float
+    artefact_: str
+    columns_: dict = field(repr=False)
+    scoring_: str
+
+    @property
+    def results_(self):
+        """One row per candidate, a pandas data frame.
+
+        ``score`` is the mean over the folds of the last round of halving in which the candidate
+        was, ``error`` the standard error of that mean, ``n_rows`` the rows of that round. Bytes
+        and latency were measured on a fit to a part of the rows.
+        """
+        return _frame(self.columns_)
+
+    @property
+    def pareto_(self):
+        """The candidates of the last round that no other beats in both score and bytes."""
+        results = self.results_
+        last = results[results["n_rows"] == results["n_rows"].max()]
+        last = last.sort_values(["n_bytes", "score"], ascending=[True, False])
+        best_so_far = last["score"].cummax().shift(fill_value=-np.inf)
+        return last[last["score"] > best_so_far].reset_index(drop=True)
+
+    def plot(self, ax=None):
+        """Draw the candidates of the last round, score against bytes, and the Pareto front.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        TradeOffDisplay
+        """
+        from sklearn_distill.display import TradeOffDisplay
+
+        results = self.results_
+        last = results[results["n_rows"] == results["n_rows"].max()]
+        return TradeOffDisplay(
+            last["score"].to_numpy(),
+            last["n_bytes"].to_numpy(),
+            names=[f"{n}, {t}" for n, t in zip(last["name"], last["taught"], strict=True)],
+            groups=last["taught"].tolist(),
+            chosen=last["chosen"].to_numpy(),
+            score_name=self.scoring_,
+        ).plot(ax=ax)
+
+    def __str__(self):
+        """Say which one, and why."""
+        return (
+            f"{self.best_name_}: {self.n_bytes_:,} bytes ({self.artefact_}), "
+            f"{self.latency_ * 1e6:.3g} µs a row. {self.reason_}"
+        )
+
+
+def select_student(
+    teacher,
+    X,
+    y,
+    *,
+    max_bytes=None,
+    max_latency=None,
+    scoring=None,
+    candidates="auto",
+    readable=False,
+    X_unlabeled=None,
+    teacher_output=None,
+    artefact="auto",
+    cv=5,
+    teacher_cv=None,
+    memory=None,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
+):
+    """Find the best small model under a budget, taught by a teacher or by the labels alone.
+
+    Single trees, boosters of a few trees, linear models, small networks and small forests are
+    measured, and those within the budget are compared by cross-validation: each of them on hard
+    labels and distilled. With many rows most candidates are dropped early, by scikit-learn's
+    successive halving. A distilled student is preferred to the best one on hard labels only if it
+    is better by more than one standard error.
+
+    The teacher is asked once. An unfitted one labels the rows out-of-fold; these labels know a
+    little of the rows by which students are compared, which leans to distillation.
+
+    Parameters
+    ----------
+    teacher : estimator, torch module, booster or None
+        As in :class:`~sklearn_distill.DistillationClassifier`. None, without ``teacher_output``,
+        compares students on hard labels.
+    X : {array-like, sparse matrix, data frame, list of texts} of n_samples rows
+        Training rows, as the student will get them.
+    y : array-like of shape (n_samples,)
+        Real labels.
+    max_bytes : int, default=None
+        Most bytes of the artefact.
+    max_latency : float, default=None
+        Most seconds for one row, in the median, measured here.
+    scoring : str or callable, default=None
+        As in :class:`~sklearn.model_selection.GridSearchCV`. None is the area under the ROC curve,
+        the mean over classes against the others.
+    candidates : "auto" or list of estimators or of (name, estimator), default="auto"
+        What to try. Others than "auto" are taken as they are.
+    readable : bool, default=False
+        Only trees of at most 64 leaves and linear models: what an auditor can follow.
+    X_unlabeled : rows of the same kind and columns as X, default=None
+        Further rows, which the teacher alone labels, for the distilled students.
+    teacher_output : array-like of shape (n_samples, n_classes), default=None
+        Probabilities from a teacher that is not here, with ``teacher=None``.
+    artefact : {"auto", "onnx", "pickle"}, default="auto"
+        What is measured. "auto" is an ONNX file where that is installed, else a pickle, which is
+        several times as large.
+    cv : int or splitter, default=5
+        Folds by which students are compared.
+    teacher_cv : None, int, splitter, "in-sample" or "out-of-bag", default=None
+        As ``cv`` of :class:`~sklearn_distill.DistillationClassifier`: how the rows are labelled.
+    memory : str, joblib.Memory or None, default=None
+        Caches what the teacher says.
+    n_jobs : int or None, default=None
+        Parallel fits.
+    random_state : int or None, default=None
+        Seeds folds and candidates.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Returns
+    -------
+    StudentSelection
+
+    Raises
+    ------
+    ValueError
+        If nothing meets the budget (the nearest is named), or an argument is out of its range.
+
+    See Also
+    --------
+    DistillationClassifierCV : Searches the settings of one kind of student, honestly nested.
+    distillation_report : Compares a distilled student with its rivals on other rows.
+
+    References
+    ----------
+    K. Jamieson, A. Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+    Optimization", AISTATS 2016, `arXiv:1502.07943 <https://arxiv.org/abs/1502.07943>`_.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn_distill.selection import select_student
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> teacher = RandomForestClassifier(50, random_state=0)
+    >>> found = select_student(teacher, X, y, max_bytes=10_000, readable=True, random_state=0)
+    >>> found.n_bytes_ <= 10_000
+    True
+    >>> print(found.reason_)
+    The ...
+    """
+    check_artefact(artefact)
+    for name, value in (("max_bytes", max_bytes), ("max_latency", max_latency)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, Real) or value <= 0
+        ):
+            raise ValueError(f"{name} must be a positive number or None. Got {value!r} instead.")
+    has_teacher = teacher is not None or teacher_output is not None
+    asked = DistillationClassifier(
+        teacher,
+        alpha=1.0 if has_teacher else 0.0,
+        cv=teacher_cv,
+        memory=memory,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    asked._validate_params()
+    y = asked._check_labels(X, y)
+    classes, _ = asked._encode(y, None)
+    if X_unlabeled is not None and teacher is None:
+        raise ValueError(
+            "X_unlabeled needs a teacher to label it. Pass a teacher, or leave it out."
+        )
+    folds = _folds(cv, y, random_state)
+    tried = _tried(candidates, X, readable, random_state)
+    with stage("the size of the candidates", verbose):
+        sized = _measured(tried, X, y, artefact, max_bytes, verbose)
+        within = _within(sized, max_bytes, max_latency)
+    log_proba = extra = None
+    if has_teacher:
+        with stage("labels from the teacher", verbose):
+            _, said = ask_teacher(asked, X, y, X_unlabeled, teacher_output)
+            log_proba = said.log_proba[: len(y)]
+            extra = None if X_unlabeled is None else _Extra(X_unlabeled, said.log_proba[len(y) :])
+    options = [_Option(s.candidate, t) for s in within for t in _ways(has_teacher)]
+    with stage("the candidates in each fold", verbose):
+        scores, n_used = _compare(
+            options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, random_state
+        )
+    order = _preferred(options, scores, n_used)
+    with stage("the chosen student on all rows", verbose):
+        for best in order:
+            entry = _Entry(options[best], extra, classes).fit(X, y, log_proba=log_proba)
+            model = entry.alone()
+            made = artefact_of(model, X, artefact)
+            footprint = measure({"best": made}, X, seconds=0.5)["best"]
+            # The budget was kept on some of the rows; on all of them a tree may have grown. Times
+            # vary from one measurement to the next, and the candidates have passed that already.
+            if max_bytes is None or made.n_bytes <= max_bytes:
+                break
+        else:
+            raise ValueError(
+                f"No candidate that is within {max_bytes:,} bytes on {ROWS_TO_MEASURE:,} rows is "
+                f"so on all of them. The last is {options[best]}, {made.n_bytes:,} bytes. Raise "
+                "max_bytes."
+            )
+    name = (
+        scoring if isinstance(scoring, str) else "roc_auc" if scoring is None else name_of(scoring)
+    )
+    return StudentSelection(
+        best_estimator_=model,
+        best_name_=str(options[best]),
+        distilled_=options[best].taught == DISTILLED,
+        reason_=_reason(options, scores, n_used, best, name),
+        n_bytes_=made.n_bytes,
+        latency_=footprint.latency.p50,
+        artefact_=made.kind,
+        columns_=_columns(options, sized, scores, n_used, best),
+        scoring_=name,
+    )
+
+
+class _Option(NamedTuple):
+    """A candidate, and by what it is taught."""
+
+    candidate: Candidate
+    taught: str
+
+    def __str__(self):
+        return f"{self.candidate.name}, {self.taught}"
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class _Sized(NamedTuple):
+    """A candidate and its artefact; without any if a smaller one of its kind was too large."""
+
+    candidate: Candidate
+    n_bytes: float
+    latency: float
+    kind: str
+
+
+class _Extra(NamedTuple):
+    """Rows without labels, and what the teacher says of them."""
+
+    X: object
+    log_proba: np.ndarray
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class _Entry(ClassifierMixin, BaseEstimator):
+    """A candidate as an estimator, so that scikit-learn's search compares different ones."""
+
+    def __init__(self, option=None, extra=None, classes=None):
+        self.option = option
+        self.extra = extra
+        self.classes = classes
+
+    def fit(self, X, y, log_proba=None):
+        candidate, taught = self.option
+        if taught == HARD:
+            self.model_ = clone(candidate.estimator).fit(X, y)
+        else:
+            temperature, alpha = TAUGHT.get(kind_of(candidate.estimator), OTHERS_TAUGHT)
+            model = InformedClassifier(
+                None,
+                clone(candidate.estimator),
+                temperature=temperature,
+                alpha=alpha,
+                random_state=0,
+            )
+            X_unlabeled, rows = None, log_proba
+            if self.extra is not None:
+                X_unlabeled, more = self.extra
+                rows = np.concatenate([log_proba, more])
+            present = np.isin(self.classes, y)
+            model.said = of_classes(Labels(None, rows, "given"), present)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
+                self.model_ = model.fit(X, y, X_unlabeled=X_unlabeled)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def alone(self):
+        """Return the fitted model without what it learned from."""
+        return self.model_.standalone() if self.option.taught == DISTILLED else self.model_
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+    def _gives(name):
+        return available_if(lambda self: hasattr(self.model_, name))
+
+    @_gives("predict_proba")
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+    @_gives("decision_function")
+    def decision_function(self, X):
+        return self.model_.decision_function(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.option is not None:
+            tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
+        return tags
+
+
+def _folds(cv, y, random_state):
+    if not isinstance(cv, int | np.integer):
+        return cv
+    rarest = np.unique(y, return_counts=True)[1].min()
+    if rarest < 2:
+        raise ValueError(
+            "A class has a single row, and candidates are compared on others: drop it."
+        )
+    seed = 0 if random_state is None else random_state
+    return StratifiedKFold(max(2, min(int(cv), rarest)), shuffle=True, random_state=seed)
+
+
+def _tried(candidates, X, readable, random_state):
+    if isinstance(candidates, str):
+        if candidates != "auto":
+            raise ValueError(f"candidates must be 'auto' or a list. Got {candidates!r} instead.")
+        return candidates_for(X, readable=readable, random_state=random_state)
+    if not isinstance(candidates, Sequence) or not len(candidates):
+        raise ValueError(
+            f"candidates must be 'auto' or a list of classifiers. Got {candidates!r} instead."
+        )
+    if readable:
+        raise ValueError("readable=True chooses among candidates='auto'. Leave one of them out.")
+    found = []
+    for candidate in candidates:
+        named = isinstance(candidate, tuple) and len(candidate) == 2
+        name, estimator = candidate if named else (name_of(candidate), candidate)
+        if not is_of_kind(estimator, "classifier"):
+            raise ValueError(f"candidates must be classifiers. {name!r} is {estimator!r}.")
+        found.append(Candidate(name, kind_of(estimator), estimator, False))
+    names = [candidate.name for candidate in found]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"Candidates must have different names. Got {names}: pass (name, estimator)."
+        )
+    return found
+
+
+def _measured(candidates, X, y, artefact, max_bytes, verbose):
+    """Return the candidates with their sizes, on a fit to some of the rows."""
+    X = indexable_rows(X)
+    some = _some_of_each_class(y, ROWS_TO_MEASURE)
+    X_some, y_some = take_rows(X, some), y[some]
+    made, too_large = {}, {}
+    for candidate in track(candidates, total=len(candidates), text="sizes", verbose=verbose):
+        if candidate.size and candidate.size >= too_large.get(candidate.kind, np.inf):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of convergence: it is fitted for its size
+            model = clone(candidate.estimator).fit(X_some, y_some)
+        made[candidate.name] = artefact_of(model, X_some, artefact)
+        if max_bytes is not None and made[candidate.name].n_bytes > max_bytes and candidate.size:
+            least = min(candidate.size, too_large.get(candidate.kind, np.inf))
+            too_large[candidate.kind] = least
+    footprints = measure(made, take_some(X_some, 64), seconds=0.1, max_calls=200)
+    unknown = np.nan, np.nan, ""
+    return [
+        _Sized(
+            candidate,
+            *(
+                (made[candidate.name].n_bytes, footprints[candidate.name].latency.p50)
+                if candidate.name in made
+                else unknown[:2]
+            ),
+            made[candidate.name].kind if candidate.name in made else "",
+        )
+        for candidate in candidates
+    ]
+
+
+def _some_of_each_class(y, most):
+    """Return positions of so many rows, each class in its share and at least ten of it."""
+    if len(y) <= most:
+        return np.arange(len(y))
+    rng = np.random.default_rng(0)
+    kept = []
+    for label in np.unique(y):
+        own = np.flatnonzero(y == label)
+        n = min(len(own), max(10, round(len(own) * most / len(y))))
+        kept.append(rng.choice(own, n, replace=False))
+    return np.sort(np.concatenate(kept))
+
+
+def _within(sized, max_bytes, max_latency):
+    """Return the candidates that meet the budget, or say which one comes nearest."""
+    known = [s for s in sized if np.isfinite(s.n_bytes)]
+    kept = [
+        s
+        for s in known
+        if (max_bytes is None or s.n_bytes <= max_bytes)
+        and (max_latency is None or s.latency <= max_latency)
+    ]
+    if kept:
+        return kept
+
+    def excess(s):
+        of_bytes = s.n_bytes / max_bytes if max_bytes is not None else 0.0
+        return max(of_bytes, s.latency / max_latency if max_latency is not None else 0.0)
+
+    nearest = min(known, key=excess)
+    limits = []
+    if max_bytes is not None:
+        limits.append(f"{max_bytes:,} bytes")
+    if max_latency is not None:
+        limits.append(f"{max_latency * 1e6:.3g} µs a row")
+    hint = "" if nearest.kind == "onnx" else " Install the onnx extra: its files are far smaller."
+    raise ValueError(
+        f"No candidate is within {' and '.join(limits)}. The nearest is {nearest.candidate.name}: "
+        f"{nearest.n_bytes:,} bytes ({nearest.kind}) and {nearest.latency * 1e6:.3g} µs a row. "
+        f"Raise the budget, or pass smaller candidates.{hint}"
+    )
+
+
+def _ways(has_teacher):
+    return (HARD, DISTILLED) if has_teacher else (HARD,)
+
+
+class RankingScore:
+    """The area under the ROC curve, the mean over classes against the others, as a scorer."""
+
+    def __call__(self, estimator, X, y):
+        """Return the score.
+
+        Parameters
+        ----------
+        estimator : classifier
+        X : rows
+        y : array-like of shape (n_samples,)
+        """
+        classes = estimator.classes_
+        return ranking(np.searchsorted(classes, y), np.asarray(estimator.predict_proba(X)))
+
+
+def _compare(options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, random_state):
+    """Return the score of each option in each fold of its last round, and the rows of that."""
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    n = n_rows(X)
+    rarest = np.unique(y, return_counts=True)[1].min()
+    first = max(FIRST_ROUND, int(np.ceil(FIRST_ROUND_OF_CLASS * n / rarest)))
+    search = HalvingGridSearchCV(
+        _Entry(extra=extra, classes=classes),
+        {"option": options},
+        factor=3,
+        resource="n_samples",
+        min_resources=min(first, n),
+        max_resources=n,
+        cv=folds,
+        scoring=RankingScore() if scoring is None else scoring,
+        refit=False,
+        error_score="raise",
+        n_jobs=n_jobs,
+        random_state=0 if random_state is None else random_state,
+    )
+    with config_context(enable_metadata_routing=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Stochastic Optimizer: Maximum iterations")
+        warnings.filterwarnings("ignore", "lbfgs failed to converge|.*Increase the number of it")
+        search.fit(indexable_rows(X), y, **({} if log_proba is None else {"log_proba": log_proba}))
+    results = search.cv_results_
+    per_fold = np.array([results[f"split{k}_test_score"] for k in range(search.n_splits_)]).T
+    scores = np.full((len(options), search.n_splits_), np.nan)
+    n_used = np.zeros(len(options), dtype=int)
+    where = {str(option): i for i, option in enumerate(options)}
+    for params, used, of_folds in zip(
+        results["params"], results["n_resources"], per_fold, strict=True
+    ):
+        i = where[str(params["option"])]
+        if used >= n_used[i]:
+            n_used[i], scores[i] = used, of_folds
+    return scores, n_used
+
+
+def _preferred(options, scores, n_used):
+    """Return the positions of the options of the last round, the one to be taken first."""
+    last = np.flatnonzero(n_used == n_used.max())
+    means = scores.mean(axis=1)
+    order = sorted(last, key=lambda i: -means[i])
+    hard = [i for i in order if options[i].taught == HARD]
+    best = order[0]
+    if options[best].taught == DISTILLED and hard:
+        gain, error = _difference(scores[best], scores[hard[0]])
+        if gain <= CLEARLY * error:
+            return [hard[0], *(i for i in order if i != hard[0])]
+    return order
+
+
+def _difference(scores, others):
+    gained = scores - others
+    return gained.mean(), gained.std(ddof=1) / np.sqrt(len(gained))
+
+
+def _reason(options, scores, n_used, best, scoring):
+    last = np.flatnonzero(n_used == n_used.max())
+    means = scores.mean(axis=1)
+    taught = options[best].taught
+    rivals = [i for i in last if options[i].taught != taught]
+    said = (
+        f"The best of {len(options)} candidates within the budget by {scoring} ({means[best]:.4g})"
+    )
+    if not rivals:
+        if len({option.taught for option in options}) == 1:
+            return f"{said}, all on {taught}."
+        other = DISTILLED if taught == HARD else HARD
+        return f"{said}; none on {other} was good enough to reach the last round."
+    rival = max(rivals, key=lambda i: means[i])
+    gain, error = _difference(scores[best], scores[rival])
+    if taught == DISTILLED:
+        return (
+            f"{said}: better than the best on hard labels ({options[rival].candidate.name}, "
+            f"{means[rival]:.4g}) by {gain:.2g}, more than one standard error ({error:.2g})."
+        )
+    if gain >= 0:
+        return (
+            f"{said}; the best distilled one ({options[rival].candidate.name}, "
+            f"{means[rival]:.4g}) is not better."
+        )
+    return (
+        f"The best on hard labels by {scoring} ({means[best]:.4g}). The best distilled one "
+        f"({options[rival].candidate.name}, {means[rival]:.4g}) is not better by more than one "
+        f"standard error ({error:.2g}), so that the labels were kept."
+    )
+
+
+def _columns(options, sized, scores, n_used, best):
+    by_name = {s.candidate.name: s for s in sized}
+    rows = []
+    for i, option in enumerate(options):
+        s, folds = by_name[option.candidate.name], scores[i]
+        rows.append(
+            (
+                *(option.candidate.name, option.candidate.kind, option.taught),
+                option.candidate.readable,
+                *(float(folds.mean()), float(folds.std(ddof=1) / np.sqrt(len(folds)))),
+                *(int(n_used[i]), s.n_bytes, s.latency, True, i == best),
+            )
+        )
+    tried = {option.candidate.name for option in options}
+    for s in sized:
+        if s.candidate.name not in tried:
+            c = s.candidate
+            nothing = (np.nan, np.nan, 0)
+            rows.append(
+                (c.name, c.kind, "", c.readable, *nothing, s.n_bytes, s.latency, False, False)
+            )
+    names = (
+        *("name", "kind", "taught", "readable", "score", "error", "n_rows"),
+        *("n_bytes", "latency", "within_budget", "chosen"),
+    )
+    return {
+        name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
+
+
+def _frame(columns):
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "Tables are pandas data frames, and pandas is not installed: pip install pandas."
+        ) from error
+    return pd.DataFrame(columns)
