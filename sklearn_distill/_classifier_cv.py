@@ -297,7 +297,7 @@ class DistillationClassifierCV(DistillationClassifier):
         with stage("the student on labels, in each fold", self.verbose):
             # Before the teacher: what is wrong with student or scoring is found in seconds.
             on_labels = [candidate for candidate in candidates if not candidate.distilled]
-            nobody = [[_Known(None, Labels(None), classes) for _ in splits]]
+            nobody = [[Known(None, Labels(None), classes) for _ in splits]]
             results = self._measure(on_labels, rows, splits, nobody)
         with stage("labels from the teacher", self.verbose):
             whole, of_folds = self._label_all(
@@ -318,7 +318,7 @@ class DistillationClassifierCV(DistillationClassifier):
         compared = _Comparison(on_labels + distilled, results, splits, weight)
         best = compared.candidates[compared.best]
         with stage("the chosen student on all rows", self.verbose):
-            known = _Known(None, Labels(whole.reader), classes)
+            known = Known(None, Labels(whole.reader), classes)
             if best.distilled:
                 augmenter = self._tried_augmenters()[best.which]
                 everything = [(np.arange(len(y)), None)]
@@ -461,7 +461,7 @@ class DistillationClassifierCV(DistillationClassifier):
                 None, augmenter=augmenter, n_jobs=self.n_jobs, random_state=self.random_state
             )
             X_all, said = maker._augment(of_fold.X, of_fold.y, X_unlabeled, present, said)
-            known.append(_Known(X_all, said, classes))
+            known.append(Known(X_all, said, classes))
         return known
 
     def _measure(self, candidates, rows, splits, known):
@@ -478,6 +478,42 @@ class DistillationClassifierCV(DistillationClassifier):
         )
         size = len(splits)
         return [results[i : i + size] for i in range(0, len(results), size)]
+
+
+def ask_teacher_for_folds(model, X, y, X_unlabeled=None, teacher_output=None, augmenters=(None,)):
+    """Return what a student is told in each fold, and of all rows, for another comparison.
+
+    Parameters
+    ----------
+    model : DistillationClassifierCV
+        Not fitted; its ``cv`` makes the folds.
+    X, X_unlabeled : rows
+    y : array-like of shape (n_samples,)
+    teacher_output : array-like of shape (n_samples, n_classes), default=None
+    augmenters : sequence of augmenters or None
+        Each makes further rows of the labelled ones, fold by fold.
+
+    Returns
+    -------
+    splits : list of (train, test)
+    known : list of list of Known
+        For each augmenter: of each fold, and of all rows at the end.
+    """
+    y = model._check_labels(X, y)
+    classes, _ = model._encode(y, None)
+    reader = model._read_teacher(X_unlabeled, teacher_output)
+    routed = model._route(reader, None, {})
+    splits = _checked_splits(make_splits(model.cv, X, y, model._fold_seed(), {}), y, None)
+    whole, of_folds = model._label_all(
+        reader, X, y, X_unlabeled, teacher_output, classes, routed, splits
+    )
+    rows = _Rows(indexable_rows(X), y, None, {})
+    everything = [*splits, (np.arange(len(y)), None)]
+    told = [*of_folds, whole]
+    return splits, [
+        model._extended(augmenter, rows, everything, classes, X_unlabeled, told)
+        for augmenter in augmenters
+    ]
 
 
 class _Candidate(NamedTuple):
@@ -512,7 +548,7 @@ class _Rows(NamedTuple):
         )
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """Rows without labels, what the teacher says of all rows, and all classes of the search."""
 
     X_unlabeled: object

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill.utils.rows import column_names
+from sklearn_distill.utils.rows import column_names, is_table
 
 #: Most leaves of a tree that someone reads.
 READABLE_LEAVES = 64
@@ -65,7 +65,7 @@ def candidates_for(X, *, readable=False, random_state=None):
     list of Candidate
     """
     candidates = [*_linear()]
-    if _is_table(X):
+    if is_table(X):
         candidates = [*_trees(random_state), *_linear()]
         if not readable:
             candidates += [
@@ -215,7 +215,3 @@ def _has_missing(column):
 def _is_text_rows(X):
     first = next(iter(X), None) if not hasattr(X, "shape") or X.ndim == 1 else None
     return isinstance(first, str)
-
-
-def _is_table(X):
-    return not sparse.issparse(X) and not _is_text_rows(X)

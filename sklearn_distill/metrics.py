@@ -347,7 +347,7 @@ def expected_calibration_error(y_true, proba, *, n_bins=15, labels=None, sample_
     """
     if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
         raise ValueError(f"n_bins must be a whole number above 0. Got {n_bins!r} instead.")
-    positions, proba = _labelled(y_true, proba, labels)
+    positions, proba = labelled(y_true, proba, labels)
     weight = _weights(sample_weight, len(proba))
     confidence, happened = confidence_of(positions, proba)
     bins = equal_mass_bins(confidence, weight, n_bins)
@@ -412,7 +412,7 @@ def brier_score(y_true, proba, *, labels=None, sample_weight=None):
     >>> f"{brier_score(['a', 'b'], [[0.9, 0.1], [0.2, 0.8]]):.3f}"
     '0.025'
     """
-    positions, proba = _labelled(y_true, proba, labels)
+    positions, proba = labelled(y_true, proba, labels)
     error = ((proba - (positions[:, None] == np.arange(proba.shape[1]))) ** 2).sum(axis=1)
     return _mean(error / 2 if proba.shape[1] == 2 else error, sample_weight)
 
@@ -591,7 +591,7 @@ def _columns_to_rank(teacher, student):
     return (p[:, 1:] if p.shape[1] == 2 else p for p in (teacher, student))
 
 
-def _labelled(y_true, proba, labels):
+def labelled(y_true, proba, labels):
     """Return the column of each true label, and the probabilities as a table."""
     y_true = column_or_1d(y_true)
     proba = np.asarray(proba, dtype=np.float64)

@@ -9,19 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.metaestimators import available_if
 
-from sklearn_distill._classifier import DistillationClassifier, InformedClassifier, ask_teacher
-from sklearn_distill._classifier_cv import of_classes, ranking
+from sklearn_distill._classifier import InformedClassifier
+from sklearn_distill._classifier_cv import (
+    DistillationClassifierCV,
+    ask_teacher_for_folds,
+    of_classes,
+    ranking,
+)
+from sklearn_distill.augmentation import Munge
 from sklearn_distill.candidates import Candidate, candidates_for
 from sklearn_distill.footprint import artefact_of, check_artefact, measure, take_some
-from sklearn_distill.labelling import Labels
+from sklearn_distill.labelling import Labels, make_splits
 from sklearn_distill.rules import kind_of
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.dispatch import is_of_kind, name_of, tags_of
 from sklearn_distill.utils.progress import stage, track
-from sklearn_distill.utils.rows import indexable_rows, n_rows
+from sklearn_distill.utils.rows import indexable_rows, is_table, n_rows
 
 #: How a student of each kind is taught: temperature, and alpha. Found on one half of the data sets
 #: of benchmarks/select_student.py, reported on the other.
@@ -41,9 +46,18 @@ CLEARLY = 1.0
 ROWS_TO_MEASURE = 4000
 
 #: The first round of halving has so many rows at least, and so many of the rarest class.
-FIRST_ROUND, FIRST_ROUND_OF_CLASS = 1500, 60
+FIRST_ROUND, FIRST_ROUND_OF_CLASS = 1000, 60
 
-HARD, DISTILLED = "hard labels", "distilled"
+#: A round of halving has so many times the rows of the one before, and so many times fewer
+#: candidates.
+FACTOR = 3
+
+#: By what a student is taught: the labels; soft targets; soft targets and new rows made of the
+#: labelled ones.
+HARD, DISTILLED, AUGMENTED = "hard labels", "distilled", "distilled, new rows"
+
+#: New rows for each labelled one.
+NEW_ROWS = 3.0
 
 
 @dataclass(frozen=True)
@@ -146,8 +160,7 @@ def select_student(
     X_unlabeled=None,
     teacher_output=None,
     artefact="auto",
-    cv=5,
-    teacher_cv=None,
+    cv=None,
     memory=None,
     n_jobs=None,
     random_state=None,
@@ -161,8 +174,11 @@ def select_student(
     successive halving. A distilled student is preferred to the best one on hard labels only if it
     is better by more than one standard error.
 
-    The teacher is asked once. An unfitted one labels the rows out-of-fold; these labels know a
-    little of the rows by which students are compared, which leans to distillation.
+    The teacher is asked once, whatever the candidates, and honestly: as in
+    :class:`~sklearn_distill.DistillationClassifierCV` the labels that a student learns from in a
+    fold come from teachers that have seen neither these rows nor those that the fold holds out. An
+    unfitted one is fitted 16 times for 5 folds. Students are distilled in two ways, with soft
+    targets for the labelled rows alone, and with new rows made of them (MUNGE) beside them.
 
     Parameters
     ----------
@@ -191,10 +207,9 @@ def select_student(
     artefact : {"auto", "onnx", "pickle"}, default="auto"
         What is measured. "auto" is an ONNX file where that is installed, else a pickle, which is
         several times as large.
-    cv : int or splitter, default=5
-        Folds by which students are compared.
-    teacher_cv : None, int, splitter, "in-sample" or "out-of-bag", default=None
-        As ``cv`` of :class:`~sklearn_distill.DistillationClassifier`: how the rows are labelled.
+    cv : int, splitter, iterable of splits or None, default=None
+        Folds by which students are compared, each row held out once; None is 5 of them. Of a
+        fitted teacher anything but None asks for clones.
     memory : str, joblib.Memory or None, default=None
         Caches what the teacher says.
     n_jobs : int or None, default=None
@@ -243,10 +258,9 @@ def select_student(
         ):
             raise ValueError(f"{name} must be a positive number or None. Got {value!r} instead.")
     has_teacher = teacher is not None or teacher_output is not None
-    asked = DistillationClassifier(
+    asked = DistillationClassifierCV(
         teacher,
-        alpha=1.0 if has_teacher else 0.0,
-        cv=teacher_cv,
+        cv=cv,
         memory=memory,
         n_jobs=n_jobs,
         random_state=random_state,
@@ -259,27 +273,28 @@ def select_student(
         raise ValueError(
             "X_unlabeled needs a teacher to label it. Pass a teacher, or leave it out."
         )
-    folds = _folds(cv, y, random_state)
     tried = _tried(candidates, X, readable, random_state)
     with stage("the size of the candidates", verbose):
         sized = _measured(tried, X, y, artefact, max_bytes, verbose)
         within = _within(sized, max_bytes, max_latency)
-    log_proba = extra = None
-    if has_teacher:
-        with stage("labels from the teacher", verbose):
-            _, said = ask_teacher(asked, X, y, X_unlabeled, teacher_output)
-            log_proba = said.log_proba[: len(y)]
-            extra = None if X_unlabeled is None else _Extra(X_unlabeled, said.log_proba[len(y) :])
-    options = [_Option(s.candidate, t) for s in within for t in _ways(has_teacher)]
+    ways = _ways(teacher, teacher_output, X)
+    told = {}
+    with stage("labels from the teacher", verbose):
+        if has_teacher:
+            made = [None, Munge(NEW_ROWS)][: len(ways) - 1]
+            splits, known = ask_teacher_for_folds(asked, X, y, X_unlabeled, teacher_output, made)
+            told = dict(zip(ways[1:], map(_Told, known), strict=True))
+        else:
+            splits = make_splits(cv, X, y, asked._fold_seed(), {})
+    options = [_Option(s.candidate, way) for s in within for way in ways]
     with stage("the candidates in each fold", verbose):
         scores, n_used = _compare(
-            options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, random_state
+            options, told, splits, X, y, classes, scoring, n_jobs, random_state
         )
     order = _preferred(options, scores, n_used)
     with stage("the chosen student on all rows", verbose):
         for best in order:
-            entry = _Entry(options[best], extra, classes).fit(X, y, log_proba=log_proba)
-            model = entry.alone()
+            model = _Entry(options[best], told, classes).fit(X, y, row=np.arange(len(y))).alone()
             made = artefact_of(model, X, artefact)
             footprint = measure({"best": made}, X, seconds=0.5)["best"]
             # The budget was kept on some of the rows; on all of them a tree may have grown. Times
@@ -298,7 +313,7 @@ def select_student(
     return StudentSelection(
         best_estimator_=model,
         best_name_=str(options[best]),
-        distilled_=options[best].taught == DISTILLED,
+        distilled_=options[best].taught != HARD,
         reason_=_reason(options, scores, n_used, best, name),
         n_bytes_=made.n_bytes,
         latency_=footprint.latency.p50,
@@ -330,11 +345,24 @@ class _Sized(NamedTuple):
     kind: str
 
 
-class _Extra(NamedTuple):
-    """Rows without labels, and what the teacher says of them."""
+class _Splits(tuple):
+    """Folds, passed on by reference."""
 
-    X: object
-    log_proba: np.ndarray
+    def __sklearn_clone__(self):
+        return self
+
+
+class _Told:
+    """What the teacher has said, fold by fold, and of all rows; passed on by reference.
+
+    Parameters
+    ----------
+    known : list of Known
+        Of each fold, and of all rows at the end.
+    """
+
+    def __init__(self, known):
+        self.known = [k._replace(said=k.said._replace(reader=None)) for k in known]
 
     def __sklearn_clone__(self):
         return self
@@ -343,12 +371,14 @@ class _Extra(NamedTuple):
 class _Entry(ClassifierMixin, BaseEstimator):
     """A candidate as an estimator, so that scikit-learn's search compares different ones."""
 
-    def __init__(self, option=None, extra=None, classes=None):
+    def __init__(self, option=None, told=None, classes=None, splits=()):
         self.option = option
-        self.extra = extra
+        self.told = told
         self.classes = classes
+        self.splits = splits
 
-    def fit(self, X, y, log_proba=None):
+    def fit(self, X, y, row=None):
+        """Teach the candidate; ``row`` are the positions of these rows among all."""
         candidate, taught = self.option
         if taught == HARD:
             self.model_ = clone(candidate.estimator).fit(X, y)
@@ -361,21 +391,37 @@ class _Entry(ClassifierMixin, BaseEstimator):
                 alpha=alpha,
                 random_state=0,
             )
-            X_unlabeled, rows = None, log_proba
-            if self.extra is not None:
-                X_unlabeled, more = self.extra
-                rows = np.concatenate([log_proba, more])
-            present = np.isin(self.classes, y)
-            model.said = of_classes(Labels(None, rows, "given"), present)
+            model.said, X_unlabeled = self._hear(row)
+            model.said = of_classes(model.said, np.isin(self.classes, y))
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
                 self.model_ = model.fit(X, y, X_unlabeled=X_unlabeled)
         self.classes_ = self.model_.classes_
         return self
 
+    def _hear(self, row):
+        """Return what the teacher says of some rows in the fold to which they belong."""
+        known, fold = self.told[self.option.taught].known, len(self.splits)
+        own = np.arange(len(row))
+        for k, (train, _) in enumerate(self.splits):
+            if np.isin(row, train).all():
+                fold, own = k, np.searchsorted(np.sort(train), row)
+                own = np.argsort(train)[own]
+                break
+        known = known[fold]
+        n_labelled = len(known.said.log_proba) - n_rows(known.X_unlabeled)
+        log_proba, X_unlabeled = known.said.log_proba[own], known.X_unlabeled
+        if X_unlabeled is not None:
+            # A round of halving has a part of the labelled rows, and so of the others.
+            share = round(n_rows(X_unlabeled) * len(row) / n_labelled)
+            some = np.linspace(0, n_rows(X_unlabeled) - 1, max(share, 1)).astype(int)
+            X_unlabeled = take_rows(indexable_rows(X_unlabeled), some)
+            log_proba = np.concatenate([log_proba, known.said.log_proba[n_labelled + some]])
+        return Labels(None, log_proba, "given"), X_unlabeled
+
     def alone(self):
         """Return the fitted model without what it learned from."""
-        return self.model_.standalone() if self.option.taught == DISTILLED else self.model_
+        return self.model_ if self.option.taught == HARD else self.model_.standalone()
 
     def predict(self, X):
         return self.model_.predict(X)
@@ -396,18 +442,6 @@ class _Entry(ClassifierMixin, BaseEstimator):
         if self.option is not None:
             tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
         return tags
-
-
-def _folds(cv, y, random_state):
-    if not isinstance(cv, int | np.integer):
-        return cv
-    rarest = np.unique(y, return_counts=True)[1].min()
-    if rarest < 2:
-        raise ValueError(
-            "A class has a single row, and candidates are compared on others: drop it."
-        )
-    seed = 0 if random_state is None else random_state
-    return StratifiedKFold(max(2, min(int(cv), rarest)), shuffle=True, random_state=seed)
 
 
 def _tried(candidates, X, readable, random_state):
@@ -511,8 +545,13 @@ def _within(sized, max_bytes, max_latency):
     )
 
 
-def _ways(has_teacher):
-    return (HARD, DISTILLED) if has_teacher else (HARD,)
+def _ways(teacher, teacher_output, X):
+    """Return by what the candidates are taught."""
+    if teacher is None and teacher_output is None:
+        return (HARD,)
+    if teacher is None or not is_table(X):
+        return (HARD, DISTILLED)  # nobody could label new rows, or nobody make them
+    return (HARD, DISTILLED, AUGMENTED)
 
 
 class RankingScore:
@@ -531,7 +570,7 @@ class RankingScore:
         return ranking(np.searchsorted(classes, y), np.asarray(estimator.predict_proba(X)))
 
 
-def _compare(options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, random_state):
+def _compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
     """Return the score of each option in each fold of its last round, and the rows of that."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingGridSearchCV
@@ -539,14 +578,15 @@ def _compare(options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, r
     n = n_rows(X)
     rarest = np.unique(y, return_counts=True)[1].min()
     first = max(FIRST_ROUND, int(np.ceil(FIRST_ROUND_OF_CLASS * n / rarest)))
+    n_further = max(0, int(np.log(n / first) / np.log(FACTOR))) if first < n else 0
     search = HalvingGridSearchCV(
-        _Entry(extra=extra, classes=classes),
+        _Entry(told=told, classes=classes, splits=_Splits(splits)),
         {"option": options},
-        factor=3,
+        factor=FACTOR,
         resource="n_samples",
-        min_resources=min(first, n),
+        min_resources=n // FACTOR**n_further,  # so that the last round has all rows
         max_resources=n,
-        cv=folds,
+        cv=splits,
         scoring=RankingScore() if scoring is None else scoring,
         refit=False,
         error_score="raise",
@@ -556,7 +596,7 @@ def _compare(options, extra, X, y, log_proba, classes, scoring, folds, n_jobs, r
     with config_context(enable_metadata_routing=False), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Stochastic Optimizer: Maximum iterations")
         warnings.filterwarnings("ignore", "lbfgs failed to converge|.*Increase the number of it")
-        search.fit(indexable_rows(X), y, **({} if log_proba is None else {"log_proba": log_proba}))
+        search.fit(indexable_rows(X), y, row=np.arange(n))
     results = search.cv_results_
     per_fold = np.array([results[f"split{k}_test_score"] for k in range(search.n_splits_)]).T
     scores = np.full((len(options), search.n_splits_), np.nan)
@@ -578,7 +618,7 @@ def _preferred(options, scores, n_used):
     order = sorted(last, key=lambda i: -means[i])
     hard = [i for i in order if options[i].taught == HARD]
     best = order[0]
-    if options[best].taught == DISTILLED and hard:
+    if options[best].taught != HARD and hard:
         gain, error = _difference(scores[best], scores[hard[0]])
         if gain <= CLEARLY * error:
             return [hard[0], *(i for i in order if i != hard[0])]
@@ -593,19 +633,19 @@ def _difference(scores, others):
 def _reason(options, scores, n_used, best, scoring):
     last = np.flatnonzero(n_used == n_used.max())
     means = scores.mean(axis=1)
-    taught = options[best].taught
-    rivals = [i for i in last if options[i].taught != taught]
+    is_hard = options[best].taught == HARD
+    rivals = [i for i in last if (options[i].taught == HARD) != is_hard]
     said = (
         f"The best of {len(options)} candidates within the budget by {scoring} ({means[best]:.4g})"
     )
     if not rivals:
         if len({option.taught for option in options}) == 1:
-            return f"{said}, all on {taught}."
-        other = DISTILLED if taught == HARD else HARD
-        return f"{said}; none on {other} was good enough to reach the last round."
+            return f"{said}, all on hard labels."
+        other = "distilled one" if is_hard else "one on hard labels"
+        return f"{said}; no {other} was good enough to reach the last round."
     rival = max(rivals, key=lambda i: means[i])
     gain, error = _difference(scores[best], scores[rival])
-    if taught == DISTILLED:
+    if not is_hard:
         return (
             f"{said}: better than the best on hard labels ({options[rival].candidate.name}, "
             f"{means[rival]:.4g}) by {gain:.2g}, more than one standard error ({error:.2g})."

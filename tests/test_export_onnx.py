@@ -38,6 +38,7 @@ from sklearn_distill.export import (
     onnx_graph,
     save_model,
 )
+from sklearn_distill.export.session import read_about
 from tests.exported_models import LABELS, ON_FRAMES, ON_NUMBERS, fitted, frame, numbers
 
 KINDS = [*ON_NUMBERS, "network", *ON_FRAMES]
@@ -282,7 +283,8 @@ def test_the_file_says_what_it_is(tmp_path):
     assert card["versions"]["onnxruntime"] == onnxruntime.__version__
     assert len(card["sample_sha256"]) == 64
     content = onnx.load(file.path)
-    about = json.loads(content.metadata_props[0].value)
+    about = read_about({p.key: p.value for p in content.metadata_props})
+    assert json.loads(content.metadata_props[0].value) == card  # anyone can read it
     assert len(about["probes"]["rows"]["country"]) == 16
     assert [i.name for i in content.graph.input] == list(X.columns)
 

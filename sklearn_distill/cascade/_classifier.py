@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from sklearn_distill.cascade._novelty import RangeDetector, is_table
+from sklearn_distill.cascade._novelty import RangeDetector
 from sklearn_distill.cascade._promise import (
     THRESHOLDS,
     audit,
@@ -34,7 +34,7 @@ from sklearn_distill.utils._sklearn_private import (
 )
 from sklearn_distill.utils.cloning import clone_with
 from sklearn_distill.utils.dispatch import name_of, tags_of
-from sklearn_distill.utils.rows import indexable_rows, n_rows
+from sklearn_distill.utils.rows import indexable_rows, is_table, n_rows
 from sklearn_distill.utils.seeds import own_rng
 
 #: Why a row is not answered by the student.

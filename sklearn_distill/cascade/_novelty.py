@@ -1,13 +1,12 @@
 """Rows unlike those by which a promise was calibrated."""
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill.candidates import is_numeric
 from sklearn_distill.utils.dispatch import name_of
-from sklearn_distill.utils.rows import column_names, n_rows, short
+from sklearn_distill.utils.rows import column_names, is_table, n_rows, short
 
 
 class RangeDetector(OutlierMixin, BaseEstimator):
@@ -87,11 +86,6 @@ class RangeDetector(OutlierMixin, BaseEstimator):
         for values, known in zip(columns, self._known, strict=True):
             strange |= _strange(values, known)
         return np.where(strange, -1, 1)
-
-
-def is_table(X):
-    """Tell whether rows have columns of their own, rather than counts of words or a text."""
-    return not sparse.issparse(X) and (column_names(X) is not None or np.ndim(X) == 2)
 
 
 def _columns(X):

@@ -1,7 +1,6 @@
 """Writing ONNX files that are kept only if they answer as the model does."""
 
 import hashlib
-import json
 import platform
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -15,8 +14,15 @@ from sklearn_distill.export.program import Layers
 from sklearn_distill.export.proof import NeedsFloat64, Proof
 from sklearn_distill.export.readers._model import distilled_in, student_and_decoder
 from sklearn_distill.export.rows import some_of
-from sklearn_distill.export.runtime import METADATA, OnnxClassifier, OnnxRegressor
-from sklearn_distill.export.session import PROBABILITIES, VALUES, feed_of, packed, session_of
+from sklearn_distill.export.runtime import OnnxClassifier, OnnxRegressor
+from sklearn_distill.export.session import (
+    PROBABILITIES,
+    VALUES,
+    feed_of,
+    packed,
+    session_of,
+    written_about,
+)
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
 
@@ -327,8 +333,9 @@ def _with_metadata(model, about, proof, quantize, temporary):
         "answers": packed(answers),
     }
     del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA, json.dumps({**about, "probes": probes})
+    for key, value in written_about({**about, "probes": probes}).items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
     card = about["card"]
     model.doc_string = f"{card['student']}, distilled from {card['teacher']}"
     if card["teacher"] is None:

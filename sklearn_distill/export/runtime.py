@@ -1,6 +1,5 @@
 """Exported files as scikit-learn estimators."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,12 @@ from sklearn_distill.export.session import (
     ROWS,
     VALUES,
     feed_of,
+    read_about,
     session_of,
     unpacked,
 )
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.frozen import FrozenMixin
-
-#: Where a file keeps what is known of it.
-METADATA = "sklearn_distill"
 
 
 class _OnnxModel(FrozenMixin, BaseEstimator):
@@ -75,13 +72,13 @@ class _OnnxModel(FrozenMixin, BaseEstimator):
     def _open(self, model):
         self._model = model
         self._session = session_of(model, self.n_jobs)
-        about = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
+        about = read_about(self._session.get_modelmeta().custom_metadata_map)
         if about is None:
             raise ValueError(
                 f"{name_of(self)} cannot tell what {_named(self.path)} takes and gives: it was "
                 "not written by sklearn_distill.export.export_onnx. Use onnxruntime itself."
             )
-        self._about = json.loads(about)
+        self._about = about
         if self._about["task"] != self._task:
             other = {"classifier": "OnnxClassifier", "regressor": "OnnxRegressor"}
             raise ValueError(

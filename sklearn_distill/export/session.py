@@ -1,6 +1,7 @@
 """ONNX Runtime, and the form in which rows are handed to it."""
 
 import base64
+import json
 import zlib
 
 import numpy as np
@@ -13,6 +14,36 @@ ROWS, TEXT = "X", "text"
 
 #: What a file gives.
 LABEL, PROBABILITIES, VALUES = "label", "probabilities", "values"
+
+
+#: Where a file keeps what is known of it: what people look for in plain words, the rest, which
+#: may be half of a small file, compressed.
+CARD, METADATA = "card", "sklearn_distill"
+
+
+def written_about(about):
+    """Return what is known of a file as the texts that are kept in it, by name.
+
+    Parameters
+    ----------
+    about : dict
+        Its ``card`` stays legible.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    rest = {key: value for key, value in about.items() if key != CARD}
+    coded = zlib.compress(json.dumps(rest, separators=(",", ":")).encode(), 9)
+    return {CARD: json.dumps(about[CARD]), METADATA: base64.b64encode(coded).decode()}
+
+
+def read_about(texts):
+    """Return what :func:`written_about` has written; None if these are the texts of others."""
+    if METADATA not in texts or CARD not in texts:
+        return None
+    rest = json.loads(zlib.decompress(base64.b64decode(texts[METADATA])))
+    return {**rest, CARD: json.loads(texts[CARD])}
 
 
 def packed(array):

@@ -31,6 +31,11 @@ def column_names(X):
     return list(X.columns) if hasattr(X, "columns") else None
 
 
+def is_table(X):
+    """Tell whether rows have columns of their own, rather than counts of words or a text."""
+    return not sparse.issparse(X) and (column_names(X) is not None or np.ndim(X) == 2)
+
+
 def own_rows(X):
     """Return a copy of rows that whoever gets it may write into; what is read-only as it is."""
     if isinstance(X, np.ndarray):

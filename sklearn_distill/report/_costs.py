@@ -1,0 +1,180 @@
+"""Whether a student differs by chance, and what it costs to have it."""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_distill._classifier import DistillationClassifier, InformedClassifier, ask_teacher
+from sklearn_distill.export.readers._model import distilled_in
+from sklearn_distill.metrics import agreement_score, js_divergence, reach_distilled
+from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.utils._sklearn_private import take_rows
+from sklearn_distill.utils.cloning import clone_of
+from sklearn_distill.utils.rows import indexable_rows
+
+#: Seconds of predictions of which the energy is measured.
+SECONDS_OF_ENERGY = 3.0
+
+
+class Stability(NamedTuple):
+    """How much students differ that were distilled from other samples of the training rows.
+
+    Attributes
+    ----------
+    n_students : int
+    agreement : float
+        The mean share of test rows on which two of them choose the same class.
+    divergence : float
+        The mean Jensen-Shannon divergence of two of them, in nats.
+    label_seconds, fit_seconds : float
+        What the teacher took for its labels (NaN if they came out of a cache), and a student for
+        its fit.
+    """
+
+    n_students: int
+    agreement: float
+    divergence: float
+    label_seconds: float
+    fit_seconds: float
+
+
+def why_not_distilled_again(model):
+    """Return why a model is not distilled again from samples; nothing if it is."""
+    last = distilled_in(model)
+    if not isinstance(last, DistillationClassifier):
+        return "the model is no DistillationClassifier, so nobody knows how it was distilled"
+    if last.alpha_ == 0:
+        return "the student learned from labels alone (alpha=0)"
+    if last.teacher is None:
+        return "the teacher is not here to label the training rows again"
+    if not TeacherReader.of(last.teacher).fitted and last.memory is None:
+        return (
+            "the teacher came unfitted, and would have to be fitted again to label the training "
+            "rows. Pass stability=5 to have it so, or distil with memory=..."
+        )
+    return ""
+
+
+def distil_again(model, X, y, X_test, n_students, seed):
+    """Distil students from samples of the training rows, with the labels that were asked once.
+
+    Parameters
+    ----------
+    model : fitted distillation
+    X, y : training rows and labels
+    X_test : rows
+    n_students : int
+    seed : int
+
+    Returns
+    -------
+    Stability
+    """
+    last, rows = reach_distilled(model, X)
+    _, test = reach_distilled(model, X_test)
+    # A fitted teacher is asked anew, which takes the time that is looked for. The fits of an
+    # unfitted one are taken from the cache, and how long they took nobody knows.
+    memory = None if TeacherReader.of(last.teacher).fitted else last.memory
+    start = time.perf_counter()
+    asking = DistillationClassifier(
+        last.teacher, clone_of(last.student), alpha=1.0, cv=last.cv, memory=memory
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whatever there was to be said was said in fit
+        classes, said = ask_teacher(asking, rows, y)
+        label_seconds = time.perf_counter() - start if memory is None else np.nan
+        said = said._replace(reader=None)
+        rng, y, rows = np.random.default_rng(seed), np.asarray(y), indexable_rows(rows)
+        proba, fit_seconds = [], []
+        for _ in range(n_students):
+            drawn = _draw_with_every_class(rng, np.searchsorted(classes, y))
+            again = InformedClassifier.like(
+                last,
+                teacher=None,
+                student=clone_of(last.student),
+                temperature=last.temperature_,
+                alpha=last.alpha_,
+                augmenter=None,
+                cv=None,
+                memory=None,
+                verbose=0,
+            )
+            again.said = said._replace(log_proba=said.log_proba[drawn])
+            start = time.perf_counter()
+            again.fit(take_rows(rows, drawn), y[drawn])
+            fit_seconds.append(time.perf_counter() - start)
+            proba.append(again.predict_proba(test))
+    pairs = [(i, j) for i in range(n_students) for j in range(i)]
+    return Stability(
+        n_students,
+        float(np.mean([agreement_score(proba[i], proba[j]) for i, j in pairs])),
+        float(np.mean([js_divergence(proba[i], proba[j]) for i, j in pairs])),
+        label_seconds,
+        float(np.median(fit_seconds)),
+    )
+
+
+def _draw_with_every_class(rng, labels):
+    """Return positions drawn with replacement, with a row of every class at least."""
+    drawn = rng.integers(0, len(labels), len(labels))
+    missing = np.setdiff1d(labels, labels[drawn])
+    for i, k in enumerate(missing):
+        drawn[i] = rng.choice(np.flatnonzero(labels == k))
+    return drawn
+
+
+def break_even(stability, teacher, student):
+    """Return after how many predictions labelling and training have paid for themselves.
+
+    Parameters
+    ----------
+    stability : Stability
+    teacher, student : Footprint
+
+    Returns
+    -------
+    float
+        Infinite if the student is no faster; NaN if nobody knows what the labels took.
+    """
+    saved = teacher.latency.p50 - student.latency.p50
+    return (stability.label_seconds + stability.fit_seconds) / saved if saved > 0 else np.inf
+
+
+def energy_ratio(teacher, student, X):
+    """Return how many times the energy of a student a teacher needs for the same rows.
+
+    codecarbon measures it, whose readings err by up to 40 % (arXiv:2509.22092); of a ratio of two
+    readings on one machine a part of the error cancels.
+
+    Parameters
+    ----------
+    teacher, student : Artefact
+    X : rows
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ImportError
+        If codecarbon is not installed.
+    """
+    from codecarbon import OfflineEmissionsTracker
+
+    def energy_of_row(artefact):
+        rows, n = artefact.prepare(X), 0
+        tracker = OfflineEmissionsTracker(
+            country_iso_code="USA", save_to_file=False, log_level="critical", measure_power_secs=1
+        )
+        tracker.start()
+        end = time.perf_counter() + SECONDS_OF_ENERGY
+        while time.perf_counter() < end:
+            artefact.answer(rows)
+            n += 1
+        tracker.stop()
+        return tracker.final_emissions_data.energy_consumed / n
+
+    return energy_of_row(teacher) / energy_of_row(student)

@@ -1,0 +1,170 @@
+"""What a distilled student is compared with: models that learned from labels alone."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
+from sklearn_distill._distilled import DistilledClassifier
+from sklearn_distill.candidates import prepared
+from sklearn_distill.export.readers._model import distilled_in
+from sklearn_distill.rules import kind_of
+from sklearn_distill.selection import select_student
+from sklearn_distill.utils.cloning import clone_of
+from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.pipelines import last_step, with_last_step
+
+RIVALS = ("hard", "tuned", "same-budget", "logistic")
+
+#: A rival may be slower by so much: times of one model differ by as much between measurements, and
+#: nobody notices a few microseconds.
+SAME_LATENCY, SAME_SECONDS = 1.25, 5e-6
+
+#: What is tuned for each kind of student, as far as it has such settings. Nothing that would make
+#: it larger.
+TUNED = {
+    "tree": {"min_samples_leaf": [1, 5, 20, 50], "max_leaf_nodes": [0.25, 0.5, 1.0]},
+    "forest": {"min_samples_leaf": [1, 3, 10], "max_features": ["sqrt", 0.5]},
+    "booster": {"learning_rate": [0.05, 0.1, 0.2, 0.4], "min_child_samples": [5, 20]},
+    "linear": {
+        "C": [0.01, 0.1, 1, 10],
+        "alpha": [0.1, 1, 10],
+        "var_smoothing": [1e-9, 1e-4, 1e-1],
+    },
+    "neighbours": {"n_neighbors": [5, 15, 30, 60]},
+    "network": {"alpha": [1e-4, 1e-2, 1.0], "learning_rate_init": [1e-3, 1e-2]},
+}
+
+
+def hard_twin(model):
+    """Return the same model, unfitted, with a student that learns from labels alone.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted distillation, maybe at the end of a Pipeline or found by a search; what its
+        ``standalone()`` returns; or any classifier, which is its own twin.
+
+    Returns
+    -------
+    estimator
+    """
+    last = distilled_in(model)
+    around = getattr(model, "best_estimator_", model)
+    if isinstance(last, DistillationClassifier):
+        student = clone_of(last.student)
+        chosen = getattr(last, "best_params_", {})
+        settings = {k.removeprefix("student__"): v for k, v in chosen.items() if "student__" in k}
+        if settings:
+            student.set_params(**settings)
+        twin = InformedClassifier.like(
+            last,
+            teacher=None,
+            student=student,
+            alpha=0.0,
+            temperature=1.0,
+            augmenter=None,
+            trust=None,
+            calibrate=False,
+            cv=None,
+            memory=None,
+            verbose=0,
+        )
+        twin = DistillationClassifier(**twin.get_params(deep=False))
+    elif isinstance(last, DistilledClassifier):
+        twin = DistillationClassifier(None, clone_of(last.student), alpha=0.0)
+    else:
+        return clone_of(around)
+    if around is last:
+        return twin
+    return with_last_step(clone(around), twin)
+
+
+def tuned_twin(twin, X, y, scoring, grid, n_jobs):
+    """Return a twin tuned by cross-validation, fitted, and what was found.
+
+    Raises
+    ------
+    TypeError
+        If nobody knows what to tune.
+    """
+    prefix, student = _student_in(twin)
+    found = _grid_of(student) if grid is None else grid
+    if not found:
+        raise TypeError(
+            f"nobody knows what to tune of a {name_of(student)}: pass tuned_grid={{...}} with its "
+            "settings"
+        )
+    search = GridSearchCV(
+        twin,
+        {f"{prefix}{name}": values for name, values in found.items()},
+        scoring=scoring,
+        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+        n_jobs=n_jobs,
+    ).fit(X, y)
+    said = {name.removeprefix(prefix): value for name, value in search.best_params_.items()}
+    return search.best_estimator_, ", ".join(f"{name}={value}" for name, value in said.items())
+
+
+def _student_in(twin):
+    """Return the student of a twin, and the prefix of its settings."""
+    prefix = ""
+    while hasattr(twin, "steps"):
+        name, twin = twin.steps[-1]
+        prefix += f"{name}__"
+    if isinstance(twin, DistillationClassifier):
+        twin, prefix = twin.student, f"{prefix}student__"
+    while hasattr(twin, "steps"):
+        name, twin = twin.steps[-1]
+        prefix += f"{name}__"
+    return prefix, twin
+
+
+def _grid_of(student):
+    if student is None or not hasattr(student, "get_params"):
+        return {}
+    has = student.get_params(deep=False)
+    grid = {k: v for k, v in TUNED.get(kind_of(student), {}).items() if k in has}
+    leaves = grid.pop("max_leaf_nodes", None)
+    if leaves is not None and has["max_leaf_nodes"] is not None:
+        grid["max_leaf_nodes"] = sorted({max(2, round(has["max_leaf_nodes"] * s)) for s in leaves})
+    return grid
+
+
+def rival_of_budget(X, y, footprint, scoring, n_jobs, random_state, artefact):
+    """Return the best model on hard labels of no more bytes and no more latency, and its name."""
+    found = select_student(
+        None,
+        X,
+        y,
+        max_bytes=footprint.n_bytes,
+        max_latency=footprint.latency.p50 * SAME_LATENCY + SAME_SECONDS,
+        scoring=scoring,
+        artefact=artefact if footprint.artefact != "pickle" else "pickle",
+        n_jobs=n_jobs,
+        random_state=random_state,
+    )
+    return found.best_estimator_, found.best_name_.removesuffix(", hard labels")
+
+
+def logistic(X, y):
+    """Return a plain logistic regression behind what the columns need."""
+    model = prepared(LogisticRegression(max_iter=1000), X, by_splits=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s)lbfgs failed to converge")
+        return model.fit(X, y)
+
+
+def student_name(model):
+    """Return what a student is, in a few words."""
+    last = distilled_in(model)
+    student = getattr(last, "student_", getattr(last, "student", last))
+    student = last_step(student)
+    said = name_of(student)
+    leaves = getattr(student, "max_leaf_nodes", None)
+    if isinstance(leaves, int | np.integer):
+        said += f", {leaves} leaves"
+    return said
