@@ -287,11 +287,7 @@ class DistillationClassifierCV(DistillationClassifier):
         self._check_candidates(candidates, X)
         splits = make_splits(self.cv, X, y, self._fold_seed(), routed["splitter"]["split"])
         splits = _checked_splits(splits, y, sample_weight)
-        if self.nested and len(splits) < 3 and needs_fits(reader, self.cv):
-            raise ValueError(
-                "nested=True leaves out two folds at a time, and there are two in all. Set cv to "
-                "3 or more, or nested=False."
-            )
+        _check_nesting(self, reader, splits)
         if self.strategy == "auto":
             warn_of_last_resort(strategy, student)
         with stage("the student on labels, in each fold", self.verbose):
@@ -504,6 +500,7 @@ def ask_teacher_for_folds(model, X, y, X_unlabeled=None, teacher_output=None, au
     reader = model._read_teacher(X_unlabeled, teacher_output)
     routed = model._route(reader, None, {})
     splits = _checked_splits(make_splits(model.cv, X, y, model._fold_seed(), {}), y, None)
+    _check_nesting(model, reader, splits)
     whole, of_folds = model._label_all(
         reader, X, y, X_unlabeled, teacher_output, classes, routed, splits
     )
@@ -595,6 +592,15 @@ def _score(model, rows, split, known, scoring):
             f"{error}"
         ) from error
     return _Result(np.array([score], dtype=np.float64), seconds, np.nan)
+
+
+def _check_nesting(model, reader, splits):
+    if model.nested and len(splits) < 3 and needs_fits(reader, model.cv):
+        raise ValueError(
+            "Labels that have not seen what a fold holds out leave out two folds at a time, and "
+            "there are two in all. Set cv to 3 or more, or, of DistillationClassifierCV, "
+            "nested=False."
+        )
 
 
 def _numbers(values, name, range_, inside):

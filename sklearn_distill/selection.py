@@ -110,7 +110,7 @@ class StudentSelection:
     def pareto_(self):
         """The candidates of the last round that no other beats in both score and bytes."""
         results = self.results_
-        last = results[results["n_rows"] == results["n_rows"].max()]
+        last = results[results["n_rows"] > results["n_rows"].max() / 2]
         last = last.sort_values(["n_bytes", "score"], ascending=[True, False])
         best_so_far = last["score"].cummax().shift(fill_value=-np.inf)
         return last[last["score"] > best_so_far].reset_index(drop=True)
@@ -129,7 +129,7 @@ class StudentSelection:
         from sklearn_distill.display import TradeOffDisplay
 
         results = self.results_
-        last = results[results["n_rows"] == results["n_rows"].max()]
+        last = results[results["n_rows"] > results["n_rows"].max() / 2]
         return TradeOffDisplay(
             last["score"].to_numpy(),
             last["n_bytes"].to_numpy(),
@@ -401,7 +401,10 @@ class _Entry(ClassifierMixin, BaseEstimator):
 
     def _hear(self, row):
         """Return what the teacher says of some rows in the fold to which they belong."""
-        known, fold = self.told[self.option.taught].known, len(self.splits)
+        known, fold = (
+            self.told[self.option.taught].known,
+            -1,
+        )  # of all rows, unless a fold is found
         own = np.arange(len(row))
         for k, (train, _) in enumerate(self.splits):
             if np.isin(row, train).all():
@@ -571,7 +574,34 @@ class RankingScore:
 
 
 def _compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
-    """Return the score of each option in each fold of its last round, and the rows of that."""
+    """Return the score of each option in each fold of its last round, and the rows of that.
+
+    Those on hard labels and distilled ones are in different heats. A teacher is worth more the
+    fewer the labels are, so that in one heat the early rounds, on a part of the rows, would drop
+    those that are better without a teacher on all of them.
+    """
+    scores, n_used = np.full((len(options), len(splits)), np.nan), np.zeros(len(options), int)
+    for of_hard in (True, False):
+        heat = [i for i, option in enumerate(options) if (option.taught == HARD) == of_hard]
+        if not heat:
+            continue
+        results = _halve(
+            [options[i] for i in heat],
+            *(told, splits, X, y, classes, scoring, n_jobs, random_state),
+        )
+        where = {str(options[i]): i for i in heat}
+        per_fold = np.array([results[f"split{k}_test_score"] for k in range(len(splits))]).T
+        for params, used, of_folds in zip(
+            results["params"], results["n_resources"], per_fold, strict=True
+        ):
+            i = where[str(params["option"])]
+            if used >= n_used[i]:
+                n_used[i], scores[i] = used, of_folds
+    return scores, n_used
+
+
+def _halve(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
+    """Return the results of scikit-learn's successive halving over the number of rows."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingGridSearchCV
 
@@ -579,6 +609,7 @@ def _compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state
     rarest = np.unique(y, return_counts=True)[1].min()
     first = max(FIRST_ROUND, int(np.ceil(FIRST_ROUND_OF_CLASS * n / rarest)))
     n_further = max(0, int(np.log(n / first) / np.log(FACTOR))) if first < n else 0
+    n_further = min(n_further, int(np.log(len(options)) / np.log(FACTOR)))
     search = HalvingGridSearchCV(
         _Entry(told=told, classes=classes, splits=_Splits(splits)),
         {"option": options},
@@ -595,25 +626,19 @@ def _compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state
     )
     with config_context(enable_metadata_routing=False), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Stochastic Optimizer: Maximum iterations")
-        warnings.filterwarnings("ignore", "lbfgs failed to converge|.*Increase the number of it")
+        warnings.filterwarnings("ignore", "(?s)lbfgs failed to converge")
         search.fit(indexable_rows(X), y, row=np.arange(n))
-    results = search.cv_results_
-    per_fold = np.array([results[f"split{k}_test_score"] for k in range(search.n_splits_)]).T
-    scores = np.full((len(options), search.n_splits_), np.nan)
-    n_used = np.zeros(len(options), dtype=int)
-    where = {str(option): i for i, option in enumerate(options)}
-    for params, used, of_folds in zip(
-        results["params"], results["n_resources"], per_fold, strict=True
-    ):
-        i = where[str(params["option"])]
-        if used >= n_used[i]:
-            n_used[i], scores[i] = used, of_folds
-    return scores, n_used
+    return search.cv_results_
+
+
+def _last_round(n_used):
+    """Return the positions of what was compared on all rows, but for what division leaves over."""
+    return np.flatnonzero(n_used > n_used.max() / 2)
 
 
 def _preferred(options, scores, n_used):
     """Return the positions of the options of the last round, the one to be taken first."""
-    last = np.flatnonzero(n_used == n_used.max())
+    last = _last_round(n_used)
     means = scores.mean(axis=1)
     order = sorted(last, key=lambda i: -means[i])
     hard = [i for i in order if options[i].taught == HARD]
@@ -631,7 +656,7 @@ def _difference(scores, others):
 
 
 def _reason(options, scores, n_used, best, scoring):
-    last = np.flatnonzero(n_used == n_used.max())
+    last = _last_round(n_used)
     means = scores.mean(axis=1)
     is_hard = options[best].taught == HARD
     rivals = [i for i in last if (options[i].taught == HARD) != is_hard]
@@ -639,10 +664,7 @@ def _reason(options, scores, n_used, best, scoring):
         f"The best of {len(options)} candidates within the budget by {scoring} ({means[best]:.4g})"
     )
     if not rivals:
-        if len({option.taught for option in options}) == 1:
-            return f"{said}, all on hard labels."
-        other = "distilled one" if is_hard else "one on hard labels"
-        return f"{said}; no {other} was good enough to reach the last round."
+        return f"{said}, all on hard labels."
     rival = max(rivals, key=lambda i: means[i])
     gain, error = _difference(scores[best], scores[rival])
     if not is_hard:

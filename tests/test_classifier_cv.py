@@ -502,7 +502,7 @@ def test_folds_must_hold_out_every_row_once():
     refused(ValueError, "0 rows never and 240 several times", cv=often)
     refused(ValueError, "60 rows never and 0 several times", cv=TimeSeriesSplit(3))
     refused(ValueError, "without an out-of-fold label", cv=ShuffleSplit(1))
-    refused(ValueError, "nested=True leaves out two folds", cv=2)
+    refused(ValueError, "leave out two folds", cv=2)
     order = np.argsort(y)
     two = order[y[order] < 2]
     refused(

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill import DistilledClassifier
+from sklearn_distill import DistillationClassifier, DistilledClassifier
+from sklearn_distill.augmentation import Munge
 from sklearn_distill.candidates import candidates_for
 from sklearn_distill.footprint import artefact_of, as_it_is, measure
 from sklearn_distill.selection import (
@@ -21,7 +22,6 @@ from sklearn_distill.selection import (
     _Option,
     select_student,
 )
-from tests.stubs import CountingTeacher
 
 X, Y = make_classification(
     900, 8, n_informative=5, n_redundant=0, flip_y=0.15, class_sep=0.8, random_state=0
@@ -77,16 +77,40 @@ def test_without_a_teacher_students_learn_from_labels():
 
 
 def test_the_teacher_is_asked_once_whatever_the_candidates():
-    fits = []
     for candidates in (FEW[:1], FEW):
-        teacher = CountingTeacher()
-        select_student(teacher, X, Y, candidates=candidates, cv=3)
-        fits.append(type(teacher).n_fits if hasattr(type(teacher), "n_fits") else None)
-    given = TEACHER.fit(X[:300], Y[:300])
-    said = given.predict_proba(X)
+        Recorder.seen.clear()
+        select_student(Recorder(), X, Y, candidates=candidates, cv=3)
+        assert len(Recorder.seen) == 3 + 3 + 1
+    said = LogisticRegression().fit(X[:300], Y[:300]).predict_proba(X)
     found = select_student(None, X, Y, teacher_output=said, candidates=FEW, cv=3, random_state=0)
     assert set(found.results_["taught"]) == {HARD, DISTILLED}  # nobody could label new rows
-    TEACHER.__dict__.pop("estimators_")
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_the_chosen_student_is_what_distillation_gives(fitted, monkeypatch):
+    monkeypatch.setattr("sklearn_distill.selection.CLEARLY", -99)  # whatever it is worth
+    teacher = TEACHER
+    if fitted:
+        teacher = RandomForestClassifier(25, min_samples_leaf=3, random_state=0).fit(X, Y)
+    tree = FEW[0][1]
+    said = None
+    if fitted:
+        said, teacher = teacher.predict_proba(X), None
+    found = select_student(
+        teacher, X, Y, teacher_output=said, candidates=[("tree", tree)], cv=3, random_state=0
+    )
+    again = DistillationClassifier(teacher, tree, temperature=2.0, alpha=1.0, cv=3, random_state=0)
+    again.fit(X, Y, teacher_output=said)
+    if found.best_name_ == "tree, distilled":
+        assert (found.best_estimator_.predict_proba(X) == again.predict_proba(X)).all()
+    else:
+        assert found.best_name_ == "tree, distilled, new rows"
+        assert not fitted
+        new = DistillationClassifier(
+            teacher, tree, temperature=2.0, alpha=1.0, cv=3, random_state=0, augmenter=Munge(3.0)
+        ).fit(X, Y)
+        same = found.best_estimator_.predict_proba(X) == new.predict_proba(X)
+        assert same.all()
 
 
 class Recorder(LogisticRegression):
@@ -112,7 +136,7 @@ def test_labels_of_a_fold_come_from_teachers_that_have_not_seen_what_it_holds_ou
 @pytest.mark.parametrize("max_bytes", [4_000, 8_000, 32_000])
 def test_budgets_are_kept_on_the_artefact(max_bytes):
     found = select_student(
-        TEACHER, X[:400], Y[:400], max_bytes=max_bytes, readable=max_bytes == 4_000, cv=2
+        TEACHER, X[:400], Y[:400], max_bytes=max_bytes, readable=max_bytes == 4_000, cv=3
     )
     made = artefact_of(found.best_estimator_, X)
     assert made.kind == "onnx"
@@ -187,7 +211,7 @@ def test_frames_with_categories_missing_values_and_rows_without_labels():
         *(teacher, frame[:300], y[:300]),
         X_unlabeled=frame[300:].reset_index(drop=True),
         readable=True,
-        cv=2,
+        cv=3,
         random_state=0,
     )
     assert found.best_estimator_.predict(frame[:3]).shape == (3,)
@@ -255,6 +279,7 @@ def test_footprints_are_of_what_is_shipped():
         ({"artefact": "jar"}, "artefact must be one of"),
         ({"teacher": None, "X_unlabeled": X}, "X_unlabeled needs a teacher"),
         ({"y": np.zeros(900)}, "two classes"),
+        ({"cv": 2}, "there are two in all"),
         ({"teacher_output": np.full((900, 2), 0.5)}, "both a teacher and teacher_output"),
     ],
 )
