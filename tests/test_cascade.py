@@ -114,6 +114,19 @@ def test_bounds_are_those_of_scipy():
         assert promise.upper_bound(k, n, 0.95) == pytest.approx(one_sided.high)
 
 
+@pytest.mark.parametrize("kind", ["smooth", "steps", "flat", "upside down"])
+def test_thresholds_are_those_of_mapie(kind):
+    methods = pytest.importorskip("mapie.risk_control.methods")
+    control = pytest.importorskip("mapie.risk_control.fwer_control").control_fwer
+    for seed in range(5):
+        sure, losses = pairs(np.random.default_rng(seed), 800, kind)
+        counts = np.array([promise.count(sure, losses, t)[1] for t in promise.THRESHOLDS])
+        p = methods.compute_hoeffding_bentkus_p_value(counts / 800, 800, np.array([0.05]), True)
+        valid = control(p[:, 0], 0.1, "fixed_sequence")
+        ours = promise.choose_threshold(sure, losses, target=0.95, confidence=0.9, over="all")
+        assert ours.threshold == promise.THRESHOLDS[valid[-1]]
+
+
 @pytest.mark.parametrize(("target", "confidence"), [(0.99, 0.95), (0.5, 0.5), (0.999, 0.9)])
 @pytest.mark.parametrize("n_losses", [0, 1, 7])
 def test_rows_for_promise_are_the_least(target, confidence, n_losses):
