@@ -12,6 +12,7 @@ DOCS := .venv-docs
 EXAMPLES := .venv-examples
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
+INTEROPERATION := .venv-interoperation
 
 # One test process per core, and one thread in each: BLAS and OpenMP would otherwise ask for all cores in every
 # process. The processes must agree on the names of the tests, and so on the order of sets that appear in them.
@@ -20,7 +21,7 @@ PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHAS
 PYTEST := $(call PYTEST_IN,$(TEST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples browser test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
+.PHONY: help demo examples interoperation browser test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
 .PHONY: clean distclean
 .DELETE_ON_ERROR:
 
@@ -69,6 +70,9 @@ docs: $(DOCS)/.installed  ## build the documentation into docs/_build/html, warn
 docs-gallery: $(EXAMPLES)/.installed  ## the same, and run the examples that download data or take minutes
 	SKLEARN_DISTILL_RUN_ALL_EXAMPLES=1 $(EXAMPLES)/bin/python $(SPHINX)
 
+interoperation: $(INTEROPERATION)/.installed  ## run the recipes for skore and fairlearn, in an environment of their own
+	$(call PYTEST_IN,$(INTEROPERATION)) tests/test_interoperation.py
+
 browser: $(EXAMPLES)/.installed  ## build a page on which students answer in the browser, without a server
 	$(EXAMPLES)/bin/python examples/browser/build.py
 
@@ -89,6 +93,7 @@ $(DEMO)/.installed: EXTRAS := demo
 $(EXAMPLES)/.installed: EXTRAS := docs,examples
 $(DOCS)/.installed: EXTRAS := docs
 $(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters,onnx,skops
+$(INTEROPERATION)/.installed: EXTRAS := test,onnx,interoperation
 
 VERSIONS := -c constraints.txt
 $(OLDEST)/.installed: VERSIONS := -c constraints-oldest.txt
@@ -96,7 +101,7 @@ $(OLDEST)/.installed: constraints-oldest.txt
 $(NEWEST)/.installed: VERSIONS = --upgrade --upgrade-strategy eager $(shell grep '^torch==' constraints.txt)
 $(NEWEST)/.installed: newest # every time: what was the newest yesterday may not be today
 
-ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(EXAMPLES) $(OLDEST) $(NEWEST)
+ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(EXAMPLES) $(OLDEST) $(NEWEST) $(INTEROPERATION)
 $(ENVIRONMENTS:=/.installed): pyproject.toml constraints.txt Makefile
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \

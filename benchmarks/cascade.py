@@ -25,7 +25,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_distill import DistillationClassifier
 from sklearn_distill.cascade._promise import THRESHOLDS, choose_threshold, count
 
-SETS = {"fraud": 0.999, "magic": 0.97, "letter": 0.95, "adult": 0.97, "satimage": 0.97}
+SETS = {"fraud": 0.998, "magic": 0.97, "letter": 0.95, "adult": 0.97, "satimage": 0.97}
 N_DRAWS, N_TRAIN, CONFIDENCE = 200, 3000, 0.95
 
 
@@ -67,7 +67,9 @@ def measure(name, n_calibration):
     sure, kinds = requests_of(name)
     for risk, losses in kinds.items():
         for over in ("all", "answered"):
-            target = SETS[name] if risk == "disagreement" else min(SETS[name], 0.95)
+            target = SETS[name]
+            if risk == "error" and name != "fraud":
+                target = 0.95  # labels are noisier than teachers
             rng = np.random.default_rng(0)
             broken = {"ours": 0, "point": 0, "ours, split": 0, "point, split": 0}
             deferred, refused = [], 0

@@ -7,7 +7,10 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier
+from sklearn_distill.cascade import CascadeClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
+from sklearn_distill.report import distillation_report
+from sklearn_distill.selection import select_student
 from sklearn_distill.strategies import (
     GradientTraining,
     SampledLabels,
@@ -23,6 +26,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AttentionHint",
     "BoosterTeacher",
+    "CascadeClassifier",
     "DistillationClassifier",
     "DistillationClassifierCV",
     "DistilledClassifier",
@@ -35,4 +39,6 @@ __all__ = [
     "TorchTeacher",
     "WeightedLabels",
     "__version__",
+    "distillation_report",
+    "select_student",
 ]

@@ -7,7 +7,7 @@ differ too. Nothing here imports matplotlib before something is drawn.
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_distill import metrics
+import sklearn_distill.metrics as metrics
 from sklearn_distill.utils.rows import check_weights
 
 __all__ = [

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from sklearn_distill import metrics
+import sklearn_distill.metrics as metrics
 from sklearn_distill.footprint import artefact_of, as_it_is, check_artefact, measure, take_some
 from sklearn_distill.report import _costs, _rivals, _where
 from sklearn_distill.report._result import TOP, DistillationReport
@@ -174,7 +174,7 @@ def distillation_report(
         if X_train is not None:
             budget = measure({"distilled": artefacts["distilled"]}, sample)["distilled"]
             found = _fit_rivals(
-                *(model, X_train, y_train, rivals, scoring, tuned_grid, budget),
+                *(model, X_train, y_train, rivals, score.scoring, tuned_grid, budget),
                 *(artefact, n_jobs, random_state, what, missing),
             )
         for name, rival in found.items():

@@ -29,11 +29,14 @@ class Score(NamedTuple):
         As people read it.
     of : callable
         ``of(positions, proba)`` gives a function of the weights of the rows.
+    scoring : str or callable
+        The same for searches.
     """
 
     name: str
     label: str
     of: Callable
+    scoring: object
 
 
 def score_of(scoring, positions, classes):
@@ -56,9 +59,8 @@ def score_of(scoring, positions, classes):
             scoring = "average_precision" if np.mean(positions) < RARE else "roc_auc"
     own = _OF_TWO if len(classes) == 2 else _OF_MORE
     if isinstance(scoring, str) and scoring in own:
-        return Score(
-            scoring, scoring.replace("_", " ").replace("roc auc", "ROC AUC"), own[scoring]
-        )
+        label = scoring.replace("_", " ").replace("roc auc", "ROC AUC")
+        return Score(scoring, label, own[scoring], OfEstimator(own[scoring], classes))
     scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
     if not callable(scorer):
         raise ValueError(
@@ -66,7 +68,30 @@ def score_of(scoring, positions, classes):
             f"{scoring!r} instead."
         )
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    return Score(name, name.replace("_", " "), _by_scorer(scorer, classes))
+    return Score(name, name.replace("_", " "), _by_scorer(scorer, classes), scoring)
+
+
+class OfEstimator:
+    """A score as a scorer; scikit-learn's want to be told which of two words is the second.
+
+    Parameters
+    ----------
+    of : callable
+        As in :class:`Score`.
+    classes : ndarray of shape (n_classes,)
+    """
+
+    def __init__(self, of, classes):
+        self.of = of
+        self.classes = classes
+
+    def __call__(self, estimator, X, y):
+        """Return the score of a fitted classifier."""
+        proba = np.zeros((len(y), len(self.classes)))
+        known = np.searchsorted(self.classes, estimator.classes_)
+        proba[:, known] = estimator.predict_proba(X)
+        positions = np.searchsorted(self.classes, y)
+        return self.of(positions, proba)(np.ones(len(y)))
 
 
 class _Said(ClassifierMixin, BaseEstimator):
