@@ -55,6 +55,8 @@ slow_examples = [
     "plot_digit_images",
     "plot_few_labels",
     "plot_fraud_detection",
+    "plot_fraud_report",
+    "plot_spoken_commands",
     "plot_voice_intents",
 ]
 run_all_examples = os.environ.get("SKLEARN_DISTILL_RUN_ALL_EXAMPLES") == "1"
@@ -72,6 +74,8 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["landing.css"]
 html_title = "sklearn_distill"
 html_copy_source = False
 html_show_sourcelink = False
@@ -82,7 +86,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-PAGES = ("install", "user_guide", "boosters", "networks", "changelog", "contributing")
+PAGES = ("index", "install", "user_guide", "boosters", "networks", "proof", "cascade")
+PAGES += ("changelog", "contributing")
 html_sidebars = {page: [] for page in PAGES}
 
 

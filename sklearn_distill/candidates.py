@@ -19,10 +19,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill.utils.rows import column_names, is_table
+from sklearn_distill.utils.rows import column_names, is_table, n_rows
 
 #: Most leaves of a tree that someone reads.
 READABLE_LEAVES = 64
+
+#: A network sees so many rows in all, and each of them in so many epochs, at most and at least.
+ROWS_SEEN, MOST_EPOCHS, FEWEST_EPOCHS = 2_000_000, 200, 10
 
 
 class Candidate(NamedTuple):
@@ -70,7 +73,7 @@ def candidates_for(X, *, readable=False, random_state=None):
         if not readable:
             candidates += [
                 *_boosters(random_state),
-                *_networks(random_state),
+                *_networks(n_rows(X), random_state),
                 *_forests(random_state),
             ]
     elif not readable:
@@ -125,12 +128,13 @@ def _linear():
         yield Candidate(f"logistic regression, C={strength:g}", "linear", linear, True)
 
 
-def _networks(random_state):
+def _networks(n, random_state):
+    epochs = int(np.clip(ROWS_SEEN // n, FEWEST_EPOCHS, MOST_EPOCHS))
     for sizes in ((16,), (32, 32), (64, 64)):
         network = MLPClassifier(
             sizes,
             alpha=1e-2,
-            max_iter=200,
+            max_iter=epochs,
             tol=1e-3,
             n_iter_no_change=5,
             random_state=random_state,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_distill._classifier import InformedClassifier
@@ -379,25 +380,25 @@ class _Entry(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, row=None):
         """Teach the candidate; ``row`` are the positions of these rows among all."""
-        candidate, taught = self.option
-        if taught == HARD:
-            self.model_ = clone(candidate.estimator).fit(X, y)
-        else:
-            temperature, alpha = TAUGHT.get(kind_of(candidate.estimator), OTHERS_TAUGHT)
-            model = InformedClassifier(
-                None,
-                clone(candidate.estimator),
-                temperature=temperature,
-                alpha=alpha,
-                random_state=0,
-            )
-            model.said, X_unlabeled = self._hear(row)
-            model.said = of_classes(model.said, np.isin(self.classes, y))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
-                self.model_ = model.fit(X, y, X_unlabeled=X_unlabeled)
+        with warnings.catch_warnings():
+            # Whoever has not converged is compared as it is.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
+            self.model_ = self._taught(X, y, row)
         self.classes_ = self.model_.classes_
         return self
+
+    def _taught(self, X, y, row):
+        estimator = clone(self.option.candidate.estimator)
+        if self.option.taught == HARD:
+            return estimator.fit(X, y)
+        temperature, alpha = TAUGHT.get(kind_of(estimator), OTHERS_TAUGHT)
+        model = InformedClassifier(
+            None, estimator, temperature=temperature, alpha=alpha, random_state=0
+        )
+        said, X_unlabeled = self._hear(row)
+        model.said = of_classes(said, np.isin(self.classes, y))
+        return model.fit(X, y, X_unlabeled=X_unlabeled)
 
     def _hear(self, row):
         """Return what the teacher says of some rows in the fold to which they belong."""
@@ -624,9 +625,7 @@ def _halve(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
         n_jobs=n_jobs,
         random_state=0 if random_state is None else random_state,
     )
-    with config_context(enable_metadata_routing=False), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Stochastic Optimizer: Maximum iterations")
-        warnings.filterwarnings("ignore", "(?s)lbfgs failed to converge")
+    with config_context(enable_metadata_routing=False):
         search.fit(indexable_rows(X), y, row=np.arange(n))
     return search.cv_results_
 
