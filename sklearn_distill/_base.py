@@ -57,12 +57,12 @@ from sklearn_distill.utils.dispatch import (
     tags_of,
 )
 from sklearn_distill.utils.pipelines import last_step, weight_keyword, with_last_step
-from sklearn_distill.utils.progress import stage
+from sklearn_distill.utils.progress import CallbackSupportMixin, Stages
 from sklearn_distill.utils.rows import check_same_columns, check_weights, n_rows, stack_rows
 from sklearn_distill.utils.seeds import own_rng
 
 
-class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
+class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, ABC):
     """What distillation of any kind of target has in common.
 
     Subclasses have at least the parameters of the constraints below.
@@ -145,7 +145,8 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             as_augmenter(self.augmenter).check(X)
         if self.strategy == "auto":
             warn_of_last_resort(strategy, student)
-        with stage("labels from the teacher", self.verbose):
+        stages = Stages(self, 2, X, y)
+        with stages.stage("labels from the teacher"):
             said = self._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
             n_given = n_rows(X_unlabeled)
             X_unlabeled, said = self._augment(X, y, X_unlabeled, classes, said)
@@ -172,7 +173,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
                 return X_new, self._as_taught(log_proba, labels, said, sample_weight)
 
             transfer_set = replace(transfer_set, renew=renew)
-        with stage(f"{strategy.name} for the student", self.verbose):
+        with stages.stage(f"{strategy.name} for the student"):
             student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked, and then all at once.
         vars(self).update(
@@ -183,6 +184,7 @@ class BaseDistillation(MetaEstimatorMixin, BaseEstimator, ABC):
             strategy_=strategy,
             **self._fitted(classes, settings),
         )
+        stages.end()
         return self
 
     @abstractmethod

@@ -30,7 +30,7 @@ from sklearn_distill.teachers import read_output
 from sklearn_distill.utils._sklearn_private import StrOptions, fit_context, slice_params, take_rows
 from sklearn_distill.utils.cloning import clone_of
 from sklearn_distill.utils.dispatch import name_of
-from sklearn_distill.utils.progress import stage, track
+from sklearn_distill.utils.progress import Stages, track
 from sklearn_distill.utils.rows import indexable_rows
 
 #: Probabilities are clipped here for the log loss, as scikit-learn's metric does.
@@ -290,12 +290,13 @@ class DistillationClassifierCV(DistillationClassifier):
         _check_nesting(self, reader, splits)
         if self.strategy == "auto":
             warn_of_last_resort(strategy, student)
-        with stage("the student on labels, in each fold", self.verbose):
+        stages = Stages(self, 4, X, y)
+        with stages.stage("the student on labels, in each fold"):
             # Before the teacher: what is wrong with student or scoring is found in seconds.
             on_labels = [candidate for candidate in candidates if not candidate.distilled]
             nobody = [[Known(None, Labels(None), classes) for _ in splits]]
             results = self._measure(on_labels, rows, splits, nobody)
-        with stage("labels from the teacher", self.verbose):
+        with stages.stage("labels from the teacher"):
             whole, of_folds = self._label_all(
                 reader, X, y, X_unlabeled, teacher_output, classes, routed, splits
             )
@@ -305,7 +306,7 @@ class DistillationClassifierCV(DistillationClassifier):
             ]
             if not getattr(self.strategy, "hints", None):
                 known = [[_without_reader(of_fold) for of_fold in folds] for folds in known]
-        with stage("the distilled students, in each fold", self.verbose):
+        with stages.stage("the distilled students, in each fold"):
             distilled = [candidate for candidate in candidates if candidate.distilled]
             results += self._measure(distilled, rows, splits, known)
         weight = None
@@ -313,7 +314,7 @@ class DistillationClassifierCV(DistillationClassifier):
             weight = np.ones(len(y)) if sample_weight is None else sample_weight
         compared = _Comparison(on_labels + distilled, results, splits, weight)
         best = compared.candidates[compared.best]
-        with stage("the chosen student on all rows", self.verbose):
+        with stages.stage("the chosen student on all rows"):
             known = Known(None, Labels(whole.reader), classes)
             if best.distilled:
                 augmenter = self._tried_augmenters()[best.which]
@@ -328,6 +329,7 @@ class DistillationClassifierCV(DistillationClassifier):
             | {"teacher_": whole.teacher, "label_source_": whole.source}
             | compared.attributes()
         )
+        stages.end()
         return self
 
     def _tried_augmenters(self):

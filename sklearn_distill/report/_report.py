@@ -69,7 +69,7 @@ def distillation_report(
         if the second has less than 5 % of the test rows, else their ROC AUC, and the accuracy of
         more.
     groups : array-like of shape (n_test_rows,), str or None, default=None
-        A group for each test row, or the name of a column: who lost by the compression?
+        A group for each test row, or the name of a column, to see who lost by the compression.
     sample_weight : array-like of shape (n_test_rows,), default=None
         Weight of each test row in all scores.
     n_bootstrap : int, default=1000

@@ -54,6 +54,8 @@ class DistillationReport:
         How many times the energy of the student the teacher needs.
     missing : tuple of str
         What could not be said, and why.
+    said_ : dict
+        The probabilities of all models, for pictures.
     """
 
     verdict: Verdict
