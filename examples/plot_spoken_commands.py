@@ -43,7 +43,7 @@ unheard = np.concatenate(
 )
 later = np.isin(templates, unheard)
 heard = rng.permutation(np.flatnonzero(~later))
-learn, recorded, calibrate, new = np.split(heard, [600, 2600, 4600])
+learn, recorded, calibrate, new = np.split(heard, [600, 2200, 3900])
 later = rng.permutation(np.flatnonzero(later))
 parts = {"with labels": learn, "recorded": recorded, "to calibrate by": calibrate}
 parts |= {"new": new, "later": later}

@@ -40,8 +40,15 @@ class Stability(NamedTuple):
     fit_seconds: float
 
 
-def why_not_distilled_again(model):
-    """Return why a model is not distilled again from samples; nothing if it is."""
+def why_not_distilled_again(model, asked_for):
+    """Return why a model is not distilled again from samples; nothing if it is.
+
+    Parameters
+    ----------
+    model : estimator
+    asked_for : bool
+        Whether the user wants it though a teacher has to be fitted for it.
+    """
     last = distilled_in(model)
     if not isinstance(last, DistillationClassifier):
         return "the model is no DistillationClassifier, so nobody knows how it was distilled"
@@ -49,7 +56,7 @@ def why_not_distilled_again(model):
         return "the student learned from labels alone (alpha=0)"
     if last.teacher is None:
         return "the teacher is not here to label the training rows again"
-    if not TeacherReader.of(last.teacher).fitted and last.memory is None:
+    if not asked_for and not TeacherReader.of(last.teacher).fitted and last.memory is None:
         return (
             "the teacher came unfitted, and would have to be fitted again to label the training "
             "rows. Pass stability=5 to have it so, or distil with memory=..."

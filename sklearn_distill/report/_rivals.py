@@ -39,6 +39,10 @@ TUNED = {
 }
 
 
+class NoSuchRival(Exception):
+    """A rival that cannot be had, and why."""
+
+
 def hard_twin(model):
     """Return the same model, unfitted, with a student that learns from labels alone.
 
@@ -83,20 +87,26 @@ def hard_twin(model):
     return with_last_step(clone(around), twin)
 
 
+def fitted(twin, X, y):
+    """Return a fitted copy of a twin, and what it is."""
+    rival = clone_of(twin).fit(X, y)
+    return rival, student_name(rival)
+
+
 def tuned_twin(twin, X, y, scoring, grid, n_jobs):
     """Return a twin tuned by cross-validation, fitted, and what was found.
 
     Raises
     ------
-    TypeError
+    NoSuchRival
         If nobody knows what to tune.
     """
     prefix, student = _student_in(twin)
     found = _grid_of(student) if grid is None else grid
     if not found:
-        raise TypeError(
-            f"nobody knows what to tune of a {name_of(student)}: pass tuned_grid={{...}} with its "
-            "settings"
+        raise NoSuchRival(
+            f"The tuned student: nobody knows what to tune of a {name_of(student)}. Pass "
+            "tuned_grid={...} with its settings."
         )
     search = GridSearchCV(
         twin,
@@ -136,26 +146,29 @@ def _grid_of(student):
 
 def rival_of_budget(X, y, footprint, scoring, n_jobs, random_state, artefact):
     """Return the best model on hard labels of no more bytes and no more latency, and its name."""
-    found = select_student(
-        None,
-        X,
-        y,
-        max_bytes=footprint.n_bytes,
-        max_latency=footprint.latency.p50 * SAME_LATENCY + SAME_SECONDS,
-        scoring=scoring,
-        artefact=artefact if footprint.artefact != "pickle" else "pickle",
-        n_jobs=n_jobs,
-        random_state=random_state,
-    )
+    try:
+        found = select_student(
+            None,
+            X,
+            y,
+            max_bytes=footprint.n_bytes,
+            max_latency=footprint.latency.p50 * SAME_LATENCY + SAME_SECONDS,
+            scoring=scoring,
+            artefact=artefact if footprint.artefact != "pickle" else "pickle",
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
+    except ValueError as error:
+        raise NoSuchRival(f"The best of the same budget: {error}") from error
     return found.best_estimator_, found.best_name_.removesuffix(", hard labels")
 
 
 def logistic(X, y):
-    """Return a plain logistic regression behind what the columns need."""
+    """Return a plain logistic regression behind what the columns need, and its setting."""
     model = prepared(LogisticRegression(max_iter=1000), X, by_splits=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s)lbfgs failed to converge")
-        return model.fit(X, y)
+        return model.fit(X, y), "C=1"
 
 
 def student_name(model):

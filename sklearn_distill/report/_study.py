@@ -1,0 +1,348 @@
+"""A comparison while it is made."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+
+import sklearn_distill.metrics as metrics
+from sklearn_distill.footprint import artefact_of, as_it_is, measure, take_some
+from sklearn_distill.report import _costs, _rivals, _where
+from sklearn_distill.report._result import TOP, DistillationReport
+from sklearn_distill.report._scores import Interval, Score, bootstrap, interval_of
+from sklearn_distill.report._verdict import judge, kept_of
+from sklearn_distill.teachers import TeacherReader, read_output
+from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.rows import n_rows
+
+#: Students that are distilled again from samples of the rows.
+STUDENTS_AGAIN = 5
+
+#: Samples for the intervals of a group, and rows on which models are measured.
+GROUP_BOOTSTRAP, SAMPLE_ROWS = 200, 1000
+
+#: What rivals may say while they are fitted.
+NOT_CONVERGED = "(?s).*failed to converge|.*hasn't converged"
+
+#: What pictures are drawn of.
+DRAWN = ("positions", "proba", "classes", "weight")
+
+#: The models that parts of the rows are looked at of.
+IN_PARTS = ("teacher", "distilled", "hard")
+
+
+@dataclass
+class Study:
+    """The models, what they say, and what is found, step by step.
+
+    The steps are called in the order in which they stand here; the last returns the report.
+    """
+
+    model: object
+    X_train: object
+    y_train: np.ndarray | None
+    X_test: object
+    positions: np.ndarray
+    weight: np.ndarray
+    score: Score
+    teacher: object
+    teacher_output: object
+    artefact: str
+    n_jobs: int | None
+    random_state: int
+    # What the steps find, by the name of the model.
+    proba: dict = field(default_factory=dict)
+    what: dict = field(default_factory=dict)
+    artefacts: dict = field(default_factory=dict)
+    missing: list = field(default_factory=list)
+    figures: dict = field(default_factory=dict)
+
+    @property
+    def classes(self):
+        """The classes, sorted."""
+        return np.asarray(self.model.classes_)
+
+    @property
+    def own_teacher(self):
+        """The teacher itself; None if only its answers are here."""
+        if self.teacher_output is not None:
+            return None
+        last = _rivals.distilled_in(self.model)
+        return getattr(last, "teacher_", None) if self.teacher is None else self.teacher
+
+    # -- the steps ----------------------------------------------------------------------
+
+    def ask(self):
+        """Ask teacher and student about the test rows."""
+        if self.teacher_output is not None:
+            said = np.exp(read_output(self.teacher_output, self.X_test, self.classes))
+            self.what["teacher"] = "given"
+            self.missing.append("The price of the teacher: only its answers are here.")
+        else:
+            said = metrics.proba_of_teacher(
+                self.model, self.X_test, self.teacher, n_jobs=self.n_jobs
+            )
+            self.what["teacher"] = name_of(self.own_teacher)
+        self.proba["teacher"] = said
+        self.proba["distilled"] = np.asarray(self.model.predict_proba(self.X_test), dtype=float)
+        self.what["distilled"] = _rivals.student_name(self.model)
+        self.artefacts["distilled"] = artefact_of(self.model, self.X_test, self.artefact)
+
+    def fit_rivals(self, wanted, tuned_grid):
+        """Fit the rivals on hard labels."""
+        if self.X_train is None:
+            self.missing.append(
+                "Rivals, stability and break-even: they are fitted on training rows, and there "
+                "are none. Pass X_train and y_train."
+            )
+            return
+        rows = self.X_train, self.y_train
+        twin = _rivals.hard_twin(self.model)
+        makers = {
+            "hard": lambda: _rivals.fitted(twin, *rows),
+            "tuned": lambda: _rivals.tuned_twin(
+                twin, *rows, self.score.scoring, tuned_grid, self.n_jobs
+            ),
+            "same-budget": lambda: _rivals.rival_of_budget(
+                *(*rows, self._budget(), self.score.scoring),
+                *(self.n_jobs, self.random_state, self.artefact),
+            ),
+            "logistic": lambda: _rivals.logistic(*rows),
+        }
+        for name in wanted:
+            try:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", NOT_CONVERGED)
+                    rival, self.what[name] = makers[name]()
+            except _rivals.NoSuchRival as error:
+                self.missing.append(str(error))
+                continue
+            self.proba[name] = self._aligned(rival)
+            self.artefacts[name] = artefact_of(rival, self._sample(), self.artefact)
+
+    def compare(self, n_bootstrap):
+        """Score all models, on the test rows and on samples of them."""
+        scores = {name: self.score.of(self.positions, p) for name, p in self.proba.items()}
+        self.values = {name: _defined(s, self.weight) for name, s in scores.items()}
+        self.drawn = bootstrap(scores, self.weight, n_bootstrap, self.random_state)
+        if np.isnan(self.values["distilled"]):
+            self.missing.append(f"{self.score.label}: it is not defined on these test rows.")
+
+    def measure(self, energy):
+        """Measure all models in turn, and the energy of student and teacher if it is wanted."""
+        artefacts, teacher = dict(self.artefacts), self._teacher_to_measure()
+        if teacher is not None:
+            artefacts = {"teacher": teacher, **artefacts}
+        self.footprints = measure(artefacts, self._sample())
+        if not energy:
+            return
+        if teacher is None:
+            self.missing.append("Energy: the teacher is not here to be measured.")
+            return
+        try:
+            self.figures["energy_ratio"] = _costs.energy_ratio(
+                teacher, artefacts["distilled"], self._sample()
+            )
+        except ImportError:
+            self.missing.append("Energy: codecarbon is not installed (pip install codecarbon).")
+
+    def distil_again(self, n_students):
+        """Distil students from other samples of the training rows."""
+        if self.X_train is None or n_students == 0:
+            return
+        why = _costs.why_not_distilled_again(self.model, asked_for=n_students != "auto")
+        if why:
+            self.missing.append(f"Stability and break-even: {why}.")
+            return
+        n_students = STUDENTS_AGAIN if n_students == "auto" else n_students
+        found = _costs.distil_again(
+            *(self.model, self.X_train, self.y_train, self.X_test),
+            *(n_students, self.random_state),
+        )
+        self.figures["stability"] = found
+        if "teacher" in self.footprints:
+            of = self.footprints
+            self.figures["break_even"] = _costs.break_even(found, of["teacher"], of["distilled"])
+
+    def look_at_parts(self, groups, n_bootstrap):
+        """Score classes, groups, and where student and teacher differ."""
+        self.figures["per_class"] = tuple(map(self._of_class, range(len(self.classes))))
+        if groups is not None:
+            n = min(n_bootstrap, GROUP_BOOTSTRAP)
+            names = sorted(set(groups))
+            self.figures["per_group"] = tuple(self._of_group(g, groups == g, n) for g in names)
+        try:
+            found, overall = _where.slices_of(
+                self.X_test, self.proba["teacher"], self.proba["distilled"]
+            )
+        except (TypeError, ValueError) as error:
+            self.missing.append(f"Where student and teacher differ: {error}.")
+        else:
+            self.figures["slices"] = tuple(self._of_slice(part, overall) for part in found)
+
+    def report(self):
+        """Return what was found, with a verdict."""
+        teacher, student = self.values["teacher"], self.values["distilled"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            kept = metrics.retention(teacher, student)
+            gap = metrics.recovered_gap(teacher, student, self.values.get("hard", np.nan))
+            fidelity = self._fidelity()
+        if np.isnan(kept):
+            self.missing.append(f"Retention: {self.score.label} has no parts, or is not positive.")
+        if np.isnan(gap) and "hard" in self.values:
+            self.missing.append(
+                "Recovered gap: the teacher is no better than the same student on hard labels."
+            )
+        rivals = [name for name in self.proba if name not in ("teacher", "distilled")]
+        gains = {name: self._gain("distilled", name) for name in rivals}
+        verdict = judge(
+            self.score.label,
+            self.values,
+            gains,
+            {name: self._gain("teacher", name) for name in rivals},
+            self.what,
+            kept_of(self.score.label, teacher, student, *self._ratios()),
+        )
+        return DistillationReport(
+            verdict=verdict,
+            scoring=self.score.label,
+            n_rows=len(self.positions),
+            models={name: self._figures_of(name) for name in self.proba},
+            fidelity=fidelity,
+            retention=kept,
+            recovered_gap=gap,
+            missing=tuple(self.missing),
+            said_={name: getattr(self, name) for name in DRAWN},
+            **self.figures,
+        )
+
+    # -- how ----------------------------------------------------------------------------
+
+    def _sample(self):
+        return take_some(self.X_test, SAMPLE_ROWS)
+
+    def _budget(self):
+        return measure({"student": self.artefacts["distilled"]}, self._sample())["student"]
+
+    def _aligned(self, rival):
+        """Return a rival's probabilities, in the order of the model's classes."""
+        proba = np.zeros((n_rows(self.X_test), len(self.classes)))
+        columns = np.searchsorted(self.classes, rival.classes_)
+        proba[:, columns] = rival.predict_proba(self.X_test)
+        return proba
+
+    def _teacher_to_measure(self):
+        if self.own_teacher is None:
+            return None
+        classifier = TeacherReader.of(self.own_teacher).classifier
+        if not hasattr(classifier, "predict_proba"):
+            return None
+        made = as_it_is(classifier)
+        if self.teacher is not None:
+            return made
+        # The model's own teacher takes what reaches the last step of a Pipeline.
+        return made._replace(prepare=lambda X: metrics.reach_distilled(self.model, X)[1])
+
+    def _gain(self, one, other):
+        value = self.values[one] - self.values[other]
+        return interval_of(value, self.drawn[one] - self.drawn[other])
+
+    def _figures_of(self, name):
+        """Return the scores of a model, and what its probabilities are worth."""
+        proba, y, weight = self.proba[name], self.classes[self.positions], self.weight
+        labels = {"labels": self.classes, "sample_weight": weight}
+        right = proba.argmax(axis=1) == self.positions
+        return {
+            "what": self.what.get(name, ""),
+            "score": interval_of(self.values[name], self.drawn[name]),
+            "gain": None if name == "distilled" else self._gain("distilled", name),
+            "log_loss": self._log_loss(name, slice(None)),
+            "brier": metrics.brier_score(y, proba, **labels),
+            "ece": metrics.expected_calibration_error(y, proba, **labels),
+            "accuracy": float(right @ weight / weight.sum()),
+            "footprint": self.footprints.get(name),
+        }
+
+    def _log_loss(self, name, rows):
+        positions, weight = self.positions[rows], self.weight[rows]
+        own = self.proba[name][rows][np.arange(len(positions)), positions]
+        return float(-np.log(np.clip(own, np.finfo(float).eps, 1)) @ weight / weight.sum())
+
+    def _fidelity(self):
+        pair, weight = (self.proba["teacher"], self.proba["distilled"]), self.weight
+        found = {
+            "agreement": metrics.agreement_score(*pair, sample_weight=weight),
+            "js": metrics.js_divergence(*pair, sample_weight=weight),
+            "kl": metrics.kl_divergence(*pair, sample_weight=weight),
+            "rank_correlation": metrics.rank_correlation(*pair, sample_weight=weight),
+        }
+        if len(self.classes) == 2:
+            found["top_overlap"] = metrics.top_overlap(*pair, top=TOP, sample_weight=weight)
+        return found
+
+    def _ratios(self):
+        """Return latency and bytes of the student as parts of the teacher's; None if unknown."""
+        teacher, student = self.footprints.get("teacher"), self.footprints["distilled"]
+        if teacher is None:
+            return None, None
+        of_bytes = student.n_bytes / teacher.n_bytes if teacher.n_bytes else None
+        return student.latency.p50 / teacher.latency.p50, of_bytes
+
+    def _in_parts(self):
+        return [name for name in IN_PARTS if name in self.proba]
+
+    def _of_class(self, k):
+        own = (self.positions == k) & (self.weight > 0)
+        label, weight = self.classes[k], self.weight[own]
+        row = {"class": label.item() if isinstance(label, np.generic) else label}
+        row["n_rows"] = int(own.sum())
+        for name in self._in_parts():
+            right = self.proba[name][own].argmax(axis=1) == k
+            recall = float(right @ weight / weight.sum()) if own.any() else np.nan
+            row[f"recall {name}"] = recall
+        return row
+
+    def _of_group(self, group, own, n_bootstrap):
+        own = own & (self.weight > 0)
+        weight = self.weight[own]
+        of = {
+            name: self.score.of(self.positions[own], self.proba[name][own])
+            for name in self._in_parts()
+        }
+        values = {name: _defined(score, weight) for name, score in of.items()}
+        row = {"group": group, "n_rows": int(own.sum()), **values}
+        if np.isnan(values["distilled"]):
+            return row | {"lost": Interval(np.nan), "note": "the score is not defined here"}
+        pair = {name: of[name] for name in ("teacher", "distilled")}
+        drawn = bootstrap(pair, weight, n_bootstrap, self.random_state)
+        lost = interval_of(
+            values["teacher"] - values["distilled"], drawn["teacher"] - drawn["distilled"]
+        )
+        return row | {"lost": lost, "note": "clearly worse than the teacher" if lost.above else ""}
+
+    def _of_slice(self, part, overall):
+        own = part.rows
+        row = {
+            "rule": part.rule,
+            "n_rows": len(own),
+            "share": 2 * len(own) / len(self.positions),
+            "divergence": part.divergence,
+            "times_overall": part.divergence / max(overall, np.finfo(float).tiny),
+        }
+        row |= {f"log_loss {name}": self._log_loss(name, own) for name in self._in_parts()}
+        if len(self.classes) == 2:
+            for name in ("teacher", "distilled"):
+                row[f"mean {name}"] = float(self.proba[name][own, 1].mean())
+        return row
+
+
+def _defined(score, weight):
+    """Return a score, and NaN where scikit-learn has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        try:
+            return score(weight)
+        except ValueError:
+            return np.nan
