@@ -20,7 +20,8 @@ import recipes  # next to this file
 from sklearn.base import clone
 
 from sklearn_distill._classifier_cv import ranking
-from sklearn_distill.selection import HARD, select_student
+from sklearn_distill.selection import select_student
+from sklearn_distill.selection._options import HARD
 
 BUDGETS = (8_000, 32_000)
 #: Sets of two classes in which no model ranks nearly perfectly.

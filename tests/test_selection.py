@@ -13,15 +13,8 @@ from sklearn_distill import DistillationClassifier, DistilledClassifier
 from sklearn_distill.augmentation import Munge
 from sklearn_distill.candidates import candidates_for
 from sklearn_distill.footprint import artefact_of, as_it_is, measure
-from sklearn_distill.selection import (
-    AUGMENTED,
-    DISTILLED,
-    HARD,
-    StudentSelection,
-    _Entry,
-    _Option,
-    select_student,
-)
+from sklearn_distill.selection import StudentSelection, select_student
+from sklearn_distill.selection._options import AUGMENTED, DISTILLED, HARD, Entry, Option
 
 X, Y = make_classification(
     900, 8, n_informative=5, n_redundant=0, flip_y=0.15, class_sep=0.8, random_state=0
@@ -88,7 +81,7 @@ def test_the_teacher_is_asked_once_whatever_the_candidates():
 
 @pytest.mark.parametrize("fitted", [False, True])
 def test_the_chosen_student_is_what_distillation_gives(fitted, monkeypatch):
-    monkeypatch.setattr("sklearn_distill.selection.CLEARLY", -99)  # whatever it is worth
+    monkeypatch.setattr("sklearn_distill.selection._compare.CLEARLY", -99)  # whatever it is worth
     teacher = TEACHER
     if fitted:
         teacher = RandomForestClassifier(25, min_samples_leaf=3, random_state=0).fit(X, Y)
@@ -188,9 +181,9 @@ def test_what_a_fold_hears_is_of_its_own_rows():
             log_proba = np.concatenate([labels[:40] + np.arange(40)[:, None], labels[:30]])
 
     train = np.random.default_rng(0).permutation(60)[:40]
-    option = _Option(None, AUGMENTED)
+    option = Option(None, AUGMENTED)
     told = {AUGMENTED: type("T", (), {"known": [Known, None]})()}
-    entry = _Entry(option, told, np.array([0, 1]), [(train, None)])
+    entry = Entry(option, told, np.array([0, 1]), [(train, None)])
     some = train[[3, 30]]
     said, extra = entry._hear(some)
     assert said.log_proba[:2, 0] - labels[0, 0] == pytest.approx([3, 30])

@@ -1,0 +1,151 @@
+"""A candidate, and how it is taught; as an estimator, so that different ones can be compared."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
+
+from sklearn_distill._classifier import InformedClassifier
+from sklearn_distill._classifier_cv import of_classes
+from sklearn_distill.candidates import Candidate
+from sklearn_distill.labelling import Labels
+from sklearn_distill.rules import kind_of
+from sklearn_distill.utils._sklearn_private import take_rows
+from sklearn_distill.utils.dispatch import tags_of
+from sklearn_distill.utils.rows import indexable_rows, n_rows
+
+#: How a student of each kind is taught: temperature, and alpha. Found on one half of the data sets
+#: of benchmarks/select_student.py, reported on the other.
+TAUGHT = {
+    "tree": (2.0, 1.0),
+    "forest": (2.0, 0.5),
+    "booster": (1.0, 0.5),
+    "linear": (1.0, 0.5),
+    "network": (1.0, 0.5),
+}
+OTHERS_TAUGHT = (1.0, 0.5)
+
+#: By what a student is taught: the labels; soft targets; soft targets and new rows made of the
+#: labelled ones.
+HARD, DISTILLED, AUGMENTED = "hard labels", "distilled", "distilled, new rows"
+
+#: New rows for each labelled one.
+NEW_ROWS = 3.0
+
+
+class Option(NamedTuple):
+    """A candidate, and by what it is taught."""
+
+    candidate: Candidate
+    taught: str
+
+    def __str__(self):
+        return f"{self.candidate.name}, {self.taught}"
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class Splits(tuple):
+    """Folds, passed on by reference."""
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class Told:
+    """What the teacher has said, fold by fold, and of all rows; passed on by reference.
+
+    Parameters
+    ----------
+    known : list of Known
+        Of each fold, and of all rows at the end.
+    """
+
+    def __init__(self, known):
+        self.known = [k._replace(said=k.said._replace(reader=None)) for k in known]
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class Entry(ClassifierMixin, BaseEstimator):
+    """A candidate as an estimator, so that scikit-learn's search compares different ones."""
+
+    def __init__(self, option=None, told=None, classes=None, splits=()):
+        self.option = option
+        self.told = told
+        self.classes = classes
+        self.splits = splits
+
+    def fit(self, X, y, row=None):
+        """Teach the candidate; ``row`` are the positions of these rows among all."""
+        with warnings.catch_warnings():
+            # Whoever has not converged is compared as it is.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
+            self.model_ = self._taught(X, y, row)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def _taught(self, X, y, row):
+        estimator = clone(self.option.candidate.estimator)
+        if self.option.taught == HARD:
+            return estimator.fit(X, y)
+        temperature, alpha = TAUGHT.get(kind_of(estimator), OTHERS_TAUGHT)
+        model = InformedClassifier(
+            None, estimator, temperature=temperature, alpha=alpha, random_state=0
+        )
+        said, X_unlabeled = self._hear(row)
+        model.said = of_classes(said, np.isin(self.classes, y))
+        return model.fit(X, y, X_unlabeled=X_unlabeled)
+
+    def _hear(self, row):
+        """Return what the teacher says of some rows in the fold to which they belong."""
+        known, fold = (
+            self.told[self.option.taught].known,
+            -1,
+        )  # of all rows, unless a fold is found
+        own = np.arange(len(row))
+        for k, (train, _) in enumerate(self.splits):
+            if np.isin(row, train).all():
+                fold, own = k, np.searchsorted(np.sort(train), row)
+                own = np.argsort(train)[own]
+                break
+        known = known[fold]
+        n_labelled = len(known.said.log_proba) - n_rows(known.X_unlabeled)
+        log_proba, X_unlabeled = known.said.log_proba[own], known.X_unlabeled
+        if X_unlabeled is not None:
+            # A round of halving has a part of the labelled rows, and so of the others.
+            share = round(n_rows(X_unlabeled) * len(row) / n_labelled)
+            some = np.linspace(0, n_rows(X_unlabeled) - 1, max(share, 1)).astype(int)
+            X_unlabeled = take_rows(indexable_rows(X_unlabeled), some)
+            log_proba = np.concatenate([log_proba, known.said.log_proba[n_labelled + some]])
+        return Labels(None, log_proba, "given"), X_unlabeled
+
+    def alone(self):
+        """Return the fitted model without what it learned from."""
+        return self.model_ if self.option.taught == HARD else self.model_.standalone()
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+    def _gives(name):
+        return available_if(lambda self: hasattr(self.model_, name))
+
+    @_gives("predict_proba")
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+    @_gives("decision_function")
+    def decision_function(self, X):
+        return self.model_.decision_function(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.option is not None:
+            tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
+        return tags
