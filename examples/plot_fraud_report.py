@@ -4,9 +4,9 @@ A report that a risk officer may read
 =====================================
 
 Three small students learn from the same heavy teacher to catch card fraud: a tree of 64 leaves, a
-logistic regression, a booster of twenty trees. For each of them,
+logistic regression, twenty small boosted trees. For each of them,
 :func:`~sklearn_distill.distillation_report` says whether the teacher was worth it, at what price,
-and who pays for the compression. The three verdicts differ.
+and who pays for the compression.
 
 Some minutes: 284,807 payments are downloaded the first time (76 MB), the teacher is fitted, and
 so are the rivals, each of which deserves its own search.
@@ -60,7 +60,7 @@ say(f"teacher fitted; {y_test.sum()} frauds among {len(y_test):,} later payments
 # With settings that were found before (the example *Catching card fraud with a tree that fits on
 # one page* shows how). The amount of a payment is what an auditor would ask about first.
 
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -71,8 +71,9 @@ from sklearn_distill import DistillationClassifier, distillation_report
 students = {
     "tree": (DecisionTreeClassifier(max_leaf_nodes=64, random_state=0), 4, 1),
     "logistic regression": (make_pipeline(StandardScaler(), LogisticRegression()), 1, 0.5),
+    # Regressors learn log-odds, of the teacher or of the labels.
     "booster": (
-        HistGradientBoostingClassifier(
+        HistGradientBoostingRegressor(
             max_iter=20,
             max_leaf_nodes=8,
             learning_rate=0.3,
@@ -84,7 +85,7 @@ students = {
     ),
 }
 amount = np.select(
-    [X_test["Amount"] < 10, X_test["Amount"] < 100], ["below 10", "10 to 100"], "100 and more"
+    [X_test["Amount"] < 10, X_test["Amount"] < 100], ["0 to 10", "10 to 100"], "100 or more"
 )
 reports = {}
 for name, (student, temperature, alpha) in students.items():
@@ -109,6 +110,9 @@ for name, (student, temperature, alpha) in students.items():
 # %%
 # The report of the tree
 # ----------------------
+# The teacher is worth a lot to a tree, and still a tree is the wrong choice, unless someone must
+# read it: a network of sixteen units, of the same bytes and as fast, catches more frauds after
+# learning from labels alone. Nobody would have looked for it in a comparison of trees.
 
 print(reports["tree"])
 

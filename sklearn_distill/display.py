@@ -45,6 +45,12 @@ OTHERS = [
 #: Rows above which single points would hide each other.
 MANY = 2000
 
+#: Where most probabilities are below this, events are rare, and scales logarithmic.
+RARE = 0.05
+
+#: Bins of a reliability curve of rare events: two for each power of ten, of so many rows at least.
+DECADES, FEWEST_ROWS = np.logspace(-5, 0, 11), 10
+
 
 def look_of(name, i=0):
     """Return colour, marker and line style of a model."""
@@ -174,7 +180,7 @@ class FidelityDisplay(_Display):
         ax = self._on(ax)
         x, y = self.teacher, self.student
         if scale == "auto":
-            scale = "logit" if np.median(x) < 0.05 else "linear"
+            scale = "logit" if np.median(x) < RARE else "linear"
         if scale == "logit":
             low = max(1e-5, min(x[x > 0].min(initial=0.1), y[y > 0].min(initial=0.1)))
             x, y = (np.clip(p, low, 1 - low) for p in (x, y))
@@ -218,7 +224,7 @@ def _few_ticks(ax, scale):
         return
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-    ticks = [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
+    ticks = [1e-4, 1e-2, 0.5, 0.99, 0.9999]
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
         axis.set_major_locator(FixedLocator([t for t in ticks if low <= t <= high]))
@@ -373,8 +379,8 @@ class ReliabilityDisplay(_Display):
     Parameters
     ----------
     curves : dict of str to (confidence, frequency, weight)
-        Of each model: the mean probability in bins of the same number of rows, how often it came
-        true, and the weight of the bin.
+        Of each model: the mean probability in each bin, how often it came true, and the weight of
+        the bin.
     name : str
         What happens.
 
@@ -441,6 +447,7 @@ class ReliabilityDisplay(_Display):
         labels : array-like of shape (n_classes,), default=None
             The labels of the columns; None takes those in ``y_true``.
         n_bins : int, default=10
+            Bins of the same number of rows; for rare events there are two for each power of ten.
         sample_weight : array-like of shape (n_samples,), default=None
         name : str, default=None
             What happens.
@@ -457,9 +464,13 @@ class ReliabilityDisplay(_Display):
             weight = check_weights(sample_weight, len(p))
             weight = np.ones(len(p)) if weight is None else weight
             confidence, happened = metrics.confidence_of(positions, p)
-            bins = metrics.equal_mass_bins(confidence, weight, n_bins)
+            if np.median(confidence) < RARE:
+                # Bins of as many rows would have all that is likely in the last of them.
+                bins, fewest = np.searchsorted(DECADES, confidence), FEWEST_ROWS
+            else:
+                bins, fewest = metrics.equal_mass_bins(confidence, weight, n_bins), 1
             total = np.bincount(bins, weight)
-            filled = total > 0
+            filled = (total > 0) & (np.bincount(bins) >= fewest)
             of_bins = (
                 np.bincount(bins, weight * part)[filled] / total[filled]
                 for part in (confidence, happened)
@@ -487,7 +498,7 @@ class ReliabilityDisplay(_Display):
         ax = self._on(ax)
         everything = np.concatenate([curve[0] for curve in self.curves.values()])
         if scale == "auto":
-            scale = "log" if np.median(everything) < 0.05 else "linear"
+            scale = "log" if np.median(everything) < RARE else "linear"
         low = 0.0
         if scale == "log":
             positive = np.concatenate([p[p > 0] for c in self.curves.values() for p in c[:2]])
