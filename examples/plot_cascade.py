@@ -76,7 +76,7 @@ ax.set(xlabel="Answers that may differ from the teacher's, at most", ylabel="Sha
 ax.xaxis.set_major_formatter("{x:.0%}")
 ax.yaxis.set_major_formatter("{x:.0%}")
 ax.spines[["top", "right"]].set_visible(False)
-ax.legend(frameon=False)
+_ = ax.legend(frameon=False)
 
 # %%
 # Digits unlike any before

@@ -42,7 +42,7 @@ found.results_.sort_values("score", ascending=False).head(10)
 # Score against bytes. The line joins what nothing else beats in both, and the circle is around
 # what was chosen.
 
-found.plot()
+_ = found.plot()
 
 # %%
 # If someone has to read it

@@ -41,7 +41,7 @@ print(report)
 # The same in pictures
 # --------------------
 
-report.plot()
+_ = report.plot()
 
 # %%
 # A tree of eight leaves, and tumours

@@ -282,7 +282,7 @@ class TradeOffDisplay(_Display):
         check_consistent_length(self.scores, self.costs, names)
         self.names = list(names)
         self.groups = self.names if groups is None else list(groups)
-        self.chosen = np.zeros(len(self.names), bool) if chosen is None else np.asarray(chosen)
+        self.chosen = np.asarray(np.zeros(len(self.names)) if chosen is None else chosen, bool)
         self.score_name = score_name
         self.cost_name = cost_name
         self.front_ = _pareto(self.scores, self.costs)
@@ -358,8 +358,22 @@ class TradeOffDisplay(_Display):
             )
         ax.set(xscale="log", xlabel=self.cost_name, ylabel=self.score_name)
         ax.margins(0.12)
+        _plain_numbers(ax.xaxis)
         ax.legend(frameon=False, fontsize="small")
         return self
+
+
+def _plain_numbers(axis):
+    """Write 2,000 and not 2 × 10³ on a logarithmic axis, and more of them if it is short."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    axis.set_major_locator(
+        LogLocator(subs=(1,) if decades > 2 else (1, 2, 5) if decades > 1 else "all")
+    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _pareto(scores, costs):

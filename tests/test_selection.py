@@ -235,7 +235,7 @@ GaussianTeacher = RandomForestClassifier(20, random_state=0)
 def test_plot(found):
     pytest.importorskip("matplotlib").use("Agg")
     display = found.plot()
-    assert display.score_name == "roc_auc"
+    assert display.score_name == "ROC AUC"
     assert display.chosen.sum() == 1
 
 

@@ -77,6 +77,7 @@ _STYLE = """<style scoped>
  border-bottom: 1px solid rgba(128, 128, 128, .35); background: none; color: inherit}
 .distillation-report td:first-child, .distillation-report th:first-child {text-align: left}
 .distillation-report .scroll {overflow-x: auto}
+.distillation-report td {white-space: nowrap}
 .distillation-report .verdict {font-size: 1.1em; border-left: .3em solid #0072b2;
  padding: .2em .8em}
 </style>"""

@@ -82,7 +82,7 @@ class StudentSelection:
             names=[f"{n}, {t}" for n, t in zip(last["name"], last["taught"], strict=True)],
             groups=last["taught"].tolist(),
             chosen=last["chosen"].to_numpy(),
-            score_name=self.scoring_,
+            score_name=self.scoring_.replace("_", " ").replace("roc auc", "ROC AUC"),
         ).plot(ax=ax)
 
     def __str__(self):
