@@ -369,9 +369,8 @@ def _plain_numbers(axis):
 
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
-    axis.set_major_locator(
-        LogLocator(subs=(1,) if decades > 2 else (1, 2, 5) if decades > 1 else "all")
-    )
+    steps = (1,) if decades > 2 else (1, 2, 5) if decades > 1 else (1, 2, 3, 5, 7)
+    axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
 

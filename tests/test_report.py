@@ -471,6 +471,16 @@ def test_bad_input(settings, error, message):
         distillation_report(**given)
 
 
+def test_two_processes_find_the_same():
+    settings = {"rivals": ["hard", "tuned"], **QUICK}
+    one, two = (
+        distillation_report(TREE, X, Y, X_TEST, Y_TEST, n_jobs=n, **settings) for n in (1, 2)
+    )
+    for name, model in one.models.items():
+        assert model["score"] == two.models[name]["score"]
+    assert one.verdict.code == two.verdict.code
+
+
 def test_nobody_is_changed():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     teacher = RandomForestClassifier(20, random_state=0).fit(X, y)

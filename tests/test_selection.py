@@ -232,6 +232,24 @@ def test_three_classes_texts_and_other_scores():
 GaussianTeacher = RandomForestClassifier(20, random_state=0)
 
 
+def test_same_seed_same_choice_in_one_process_and_in_two(found):
+    again = select_student(TEACHER, X, Y, candidates=FEW, cv=3, random_state=0, n_jobs=2)
+    assert again.best_name_ == found.best_name_
+    both = (f.best_estimator_.predict_proba(X) for f in (found, again))
+    assert (next(both) == next(both)).all()
+    pd.testing.assert_frame_equal(
+        *(f.results_.drop(columns=["latency", "n_bytes"]) for f in (found, again))
+    )
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
+def test_the_global_generator_is_left_alone(random_state):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    teacher = LogisticRegression()
+    select_student(teacher, X[:300], Y[:300], readable=True, cv=3, random_state=random_state)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
 def test_plot(found):
     pytest.importorskip("matplotlib").use("Agg")
     display = found.plot()

@@ -34,7 +34,7 @@ class RankingScore:
         return ranking(np.searchsorted(classes, y), np.asarray(estimator.predict_proba(X)))
 
 
-def compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
+def compare(options, told, splits, X, y, classes, scoring, n_jobs, seed):
     """Return the score of each option in each fold of its last round, and the rows of that.
 
     Those on hard labels and distilled ones are in different heats. A teacher is worth more the
@@ -48,7 +48,7 @@ def compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state)
             continue
         results = _halve(
             [options[i] for i in heat],
-            *(told, splits, X, y, classes, scoring, n_jobs, random_state),
+            *(told, splits, X, y, classes, scoring, n_jobs, seed),
         )
         where = {str(options[i]): i for i in heat}
         per_fold = np.array([results[f"split{k}_test_score"] for k in range(len(splits))]).T
@@ -61,7 +61,7 @@ def compare(options, told, splits, X, y, classes, scoring, n_jobs, random_state)
     return scores, n_used
 
 
-def _halve(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
+def _halve(options, told, splits, X, y, classes, scoring, n_jobs, seed):
     """Return the results of scikit-learn's successive halving over the number of rows."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingGridSearchCV
@@ -83,7 +83,7 @@ def _halve(options, told, splits, X, y, classes, scoring, n_jobs, random_state):
         refit=False,
         error_score="raise",
         n_jobs=n_jobs,
-        random_state=0 if random_state is None else random_state,
+        random_state=seed,
     )
     with config_context(enable_metadata_routing=False):
         search.fit(indexable_rows(X), y, row=np.arange(n))

@@ -26,6 +26,7 @@ from sklearn_distill.selection._sizes import ROWS_TO_MEASURE, measured, within_b
 from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import is_table
+from sklearn_distill.utils.seeds import own_rng
 
 
 def select_student(
@@ -95,8 +96,8 @@ def select_student(
         Caches what the teacher says.
     n_jobs : int or None, default=None
         Parallel fits.
-    random_state : int or None, default=None
-        Seeds folds and candidates.
+    random_state : int, RandomState instance or None, default=None
+        Seeds folds, candidates and new rows.
     verbose : int, default=0
         Whether to print the stages.
 
@@ -148,13 +149,18 @@ def select_student(
         verbose=verbose,
     )
     asked._validate_params()
+    # An int from here on: scikit-learn's estimators would draw None from the global generator.
+    seed = random_state
+    if not isinstance(seed, int | np.integer):
+        seed = int(own_rng(seed).randint(np.iinfo(np.int32).max))
+    asked.random_state = seed
     y = asked._check_labels(X, y)
     classes, _ = asked._encode(y, None)
     if X_unlabeled is not None and teacher is None:
         raise ValueError(
             "X_unlabeled needs a teacher to label it. Pass a teacher, or leave it out."
         )
-    tried = _tried(candidates, X, readable, random_state)
+    tried = _tried(candidates, X, readable, seed)
     with stage("the size of the candidates", verbose):
         sized = measured(tried, X, y, artefact, max_bytes, verbose)
         within = within_budget(sized, max_bytes, max_latency)
@@ -169,9 +175,7 @@ def select_student(
             splits = make_splits(cv, X, y, asked._fold_seed(), {})
     options = [Option(s.candidate, way) for s in within for way in ways]
     with stage("the candidates in each fold", verbose):
-        scores, n_used = compare(
-            options, told, splits, X, y, classes, scoring, n_jobs, random_state
-        )
+        scores, n_used = compare(options, told, splits, X, y, classes, scoring, n_jobs, seed)
     order = preferred(options, scores, n_used)
     with stage("the chosen student on all rows", verbose):
         for best in order:
