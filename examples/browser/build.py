@@ -28,7 +28,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_distill import DistillationClassifier
+from sklearn_distill import CascadeClassifier, DistillationClassifier
 from sklearn_distill.export import export_js, export_onnx
 
 HERE = Path(__file__).parent
@@ -111,6 +111,11 @@ def voice(site):
     model.fit(texts[~held_out], intents[~held_out])
     accuracy = np.mean(model.predict(texts[held_out]) == intents[held_out])
     print(f"accuracy on sentences of other templates: {accuracy:.3f}")
+    # From where on the page answers by itself: at most one answer in twenty is another than the
+    # teacher's, on sentences such as those that are held out.
+    calibrate = np.random.default_rng(1).permutation(np.flatnonzero(held_out))
+    cascade = CascadeClassifier(model, teacher, target=0.95).fit(texts[calibrate])
+    print(cascade.promise_)
     # The exporter writes the regression; counting words is a dozen lines on the page.
     words, regression = model.student_.steps[0][1], model.student_.steps[1][1]
     numbers = words.transform(texts).toarray()
@@ -127,6 +132,8 @@ def voice(site):
         "labels": model.predict(texts[some]).tolist(),
         "answers": answers.max(axis=1).tolist(),
         "accuracy": float(accuracy),
+        "threshold": float(min(cascade.threshold_, 0.99)),
+        "promise": cascade.promise_,
     }
 
 

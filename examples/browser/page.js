@@ -114,10 +114,13 @@ function understand() {
   $("light").textContent = ask ? "would ask the server" : "answers by itself";
 }
 
+// Rounded up: the promise is about this threshold and stricter ones.
+$("threshold").value = Math.ceil(facts.voice.threshold * 100) / 100;
 $("command").oninput = $("threshold").oninput = understand;
 understand();
 $("voice-note").textContent =
-  `Right on ${percent(facts.voice.accuracy)} of sentences made of templates that it has not seen.`;
+  `Right on ${percent(facts.voice.accuracy)} of sentences made of templates that it has not seen. ` +
+  `The threshold at the start: ${facts.voice.promise.charAt(0).toLowerCase()}${facts.voice.promise.slice(1)}`;
 
 // -- measured here, and compared with Python ------------------------------------------------------
 
