@@ -76,7 +76,7 @@ def candidates_for(X, *, readable=False, random_state=None):
                 *_networks(n_rows(X), random_state),
                 *_forests(random_state),
             ]
-    elif not readable:
+    elif not readable and (not sparse.issparse(X) or X.min() >= 0):
         candidates.append(Candidate("naive Bayes", "linear", ComplementNB(), False))
     kept = [c for c in candidates if c.readable or not readable]
     return [

@@ -164,7 +164,7 @@ def measure(artefacts, X, *, seconds=1.0, max_calls=500):
     """
     X = indexable_rows(X)
     positions = np.linspace(0, n_rows(X) - 1, min(TIMED_ROWS, n_rows(X))).astype(int)
-    singles = [take_rows(X, [i]) for i in positions]
+    singles = [take_rows(X, positions[i : i + 1]) for i in range(len(positions))]
     batch = take_some(X, BATCH_ROWS)
     with threadpool_limits(1):
         latencies = _latencies(artefacts, singles, seconds, max_calls)

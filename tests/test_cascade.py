@@ -381,6 +381,11 @@ def test_frames_and_texts():
         (lambda: make(over="some").fit(X), ValueError, "over"),
         (lambda: make(risk="error").fit(CALIBRATION), ValueError, "pass y"),
         (
+            lambda: make().set_params(student=DecisionTreeClassifier).fit(CALIBRATION),
+            TypeError,
+            "student=DecisionTreeClassifier is a class",
+        ),
+        (
             lambda: CascadeClassifier(STUDENT).fit(CALIBRATION),
             ValueError,
             "there is no teacher. Pass one",

@@ -393,6 +393,8 @@ def test_scores_that_are_not_defined_are_said_to_be():
         **QUICK,
     )
     assert any("it is not defined on these test rows" in line for line in report.missing)
+    assert report.verdict.code == "unknown"
+    assert "nan" not in str(report.verdict)
     report = distillation_report(
         TREE, X, Y, X_TEST, Y_TEST, rivals=["hard"], scoring="neg_log_loss", **QUICK
     )

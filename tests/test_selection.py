@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -211,6 +212,17 @@ def test_frames_with_categories_missing_values_and_rows_without_labels():
     assert found.artefact_ == "onnx"
     names = {c.name for c in candidates_for(frame)}
     assert {"tree, 64 leaves", "booster, 8 × 8 leaves", "network, 16 units"} <= names
+
+
+def test_polars_and_sparse_rows():
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({f"c{j}": X[:300, j] for j in range(4)})
+    found = select_student(None, frame, Y[:300], readable=True, cv=3)
+    assert found.best_estimator_.predict(frame[:5]).shape == (5,)
+    negative = sparse.csr_matrix(X[:300])
+    assert not any("Bayes" in candidate.name for candidate in candidates_for(negative))
+    assert any("Bayes" in candidate.name for candidate in candidates_for(abs(negative)))
+    assert select_student(None, negative, Y[:300], cv=3).best_name_.startswith("logistic")
 
 
 def test_three_classes_texts_and_other_scores():

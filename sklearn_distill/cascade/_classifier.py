@@ -229,6 +229,10 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the rows are too few for the promise, or of one class; if no threshold keeps it, or
             only with more deferrals than allowed; if the two models know other classes.
         """
+        for name in ("student", "teacher"):
+            if isinstance(getattr(self, name), type):
+                given = getattr(self, name).__name__
+                raise TypeError(f"{name}={given} is a class. Pass a fitted {given}(...).")
         if not is_fitted(self.student):
             raise NotFittedError(
                 f"The student {name_of(self.student)} is not fitted. {name_of(self)} calibrates "

@@ -21,7 +21,7 @@ class Verdict:
     ``gain``            The distilled student is clearly better than the same one on hard labels,
                         and than that one tuned, where there is one.
     ``no-gain``         None of these.
-    ``unknown``         There are no rivals: without training rows they cannot be fitted.
+    ``unknown``         There are no rivals, or the score is not defined on the test rows.
     ==================  =========================================================================
 
     Parameters
@@ -73,6 +73,9 @@ def judge(score_name, values, gains, over_teacher, what, kept):
     -------
     Verdict
     """
+    if np.isnan(values["distilled"]) or np.isnan(values["teacher"]):
+        headline = f"Nobody knows: {score_name} is not defined on these test rows."
+        return Verdict("unknown", headline)
     remarks = [kept] if kept else []
     if not gains:
         return Verdict(
