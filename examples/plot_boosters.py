@@ -8,7 +8,12 @@ row. Can fifty small trees learn what it knows? An ``XGBClassifier`` takes soft 
 any other student, through an objective of its own and without copies of the rows. Whether that is
 better than the labels alone is another question. This example asks it on four real tasks. In one
 of them the teacher helps.
+
+.. image:: /_static/gallery/boosters.png
+   :alt: Boosters with and without a teacher.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/gallery/boosters.png"
 
 # %%
 # Four tasks

@@ -8,7 +8,12 @@ have that network, the *teacher*, a hundred labelled images of your own, and a d
 does not fit. This example teaches a *student* with an eighth of the weights in four ways: from the
 labels alone, from the teacher's probabilities, from its hidden layers as well, and all of it once
 more with images that nobody has labelled. It shows which of them is worth the trouble, and when.
+
+.. image:: /_static/gallery/digit_images.png
+   :alt: Digits and what the networks make of them.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/gallery/digit_images.png"
 
 # %%
 # The images, and who has which

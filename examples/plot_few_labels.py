@@ -7,7 +7,12 @@ Labels cost money, rows do not. A teacher that has learned from a few hundred la
 it believes of thousands of rows that have none, and a small student learns that. This is where
 distillation pays for almost everyone: for a tree that a person can read, and for a booster that
 would need no teacher if every row had a label.
+
+.. image:: /_static/gallery/few_labels.png
+   :alt: ROC AUC against the number of labels.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/gallery/few_labels.png"
 
 # %%
 # Gamma rays and their labels

@@ -8,7 +8,12 @@ model that stops it. The model that catches most frauds is nothing of the kind: 
 of several hundred trees. This example trains such an ensemble, the *teacher*, on real card
 payments, then small *students* that learn from it, and shows what is kept, what is lost, and what
 the same students are worth without a teacher.
+
+.. image:: /_static/gallery/fraud_detection.png
+   :alt: Precision and recall on later payments, and what it costs.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/gallery/fraud_detection.png"
 
 # %%
 # The data, split as time splits it

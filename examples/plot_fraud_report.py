@@ -10,7 +10,12 @@ and who pays for the compression.
 
 Some minutes: 284,807 payments are downloaded the first time (76 MB), the teacher is fitted, and
 so are the rivals, each of which deserves its own search.
+
+.. image:: /_static/gallery/fraud_report.png
+   :alt: Fidelity, calibration, cost and groups of the distilled tree.
 """
+
+# sphinx_gallery_thumbnail_path = "_static/gallery/fraud_report.png"
 
 # %%
 # The payments, and the teacher
