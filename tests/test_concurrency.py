@@ -406,13 +406,16 @@ def test_a_hundred_fits_leave_nothing_behind(kind, refit):
     hooks, living = state_of(teacher.module)["hooks"], population()
     tracemalloc.start()
     try:
-        fit()
-        gc.collect()
-        current, _ = tracemalloc.get_traced_memory()
-        for _ in range(100):
+        for _ in range(2):  # what is imported or cached once is no leak: that grows every time
             fit()
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - current
+            gc.collect()
+            current, _ = tracemalloc.get_traced_memory()
+            for _ in range(100):
+                fit()
+            gc.collect()
+            grown = tracemalloc.get_traced_memory()[0] - current
+            if grown < 100_000:
+                break
     finally:
         tracemalloc.stop()
     assert state_of(teacher.module)["hooks"] == hooks

@@ -89,9 +89,10 @@ def test_scores_of_more_classes_and_a_scorer_of_ones_own():
     weight = rng.integers(0, 3, 200).astype(float)
     area = score_of("roc_auc_ovr", y, classes).of(y, proba)
     assert area(np.ones(200)) == pytest.approx(sk.roc_auc_score(y, proba, multi_class="ovr"))
-    scorer = sk.make_scorer(sk.fbeta_score, beta=2, average="macro")
+    scorer = sk.make_scorer(sk.cohen_kappa_score, weights="linear")
     ours = score_of(scorer, y, classes).of(y, proba)
-    theirs = sk.fbeta_score(y, proba.argmax(axis=1), beta=2, average="macro", sample_weight=weight)
+    said = proba.argmax(axis=1)
+    theirs = sk.cohen_kappa_score(y, said, weights="linear", sample_weight=weight)
     assert ours(weight) == pytest.approx(theirs)
     assert score_of(None, y, classes).name == "accuracy"
     assert score_of(None, y % 2, classes[:2]).name == "roc_auc"

@@ -87,6 +87,8 @@ class Entry(ClassifierMixin, BaseEstimator):
             # Whoever has not converged is compared as it is.
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The teacher's first choice is the real label")
+            # MLPClassifier takes no weights before scikit-learn 1.7, and is compared all the same.
+            warnings.filterwarnings("ignore", ".* learns from labels, drawn at random")
             self.model_ = self._taught(X, y, row)
         self.classes_ = self.model_.classes_
         return self
