@@ -3,9 +3,9 @@
 Answering what is easy, asking about the rest
 ===============================================
 
-A small tree reads handwritten digits on a device, a forest on the server reads them better. The
-tree answers where it is sure, and sends the rest. Where the line is, and what may be promised of
-it, is a matter of statistics: :class:`~sklearn_distill.CascadeClassifier`.
+A logistic regression reads handwritten digits on a device, a forest on the server reads them
+better. The small model answers where it is sure, and sends the rest. Where the line is, and what
+may be promised of it, is a matter of statistics: :class:`~sklearn_distill.CascadeClassifier`.
 """
 
 # %%
