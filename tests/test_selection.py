@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import DistillationClassifier, DistilledClassifier
 from sklearn_distill.augmentation import Munge
-from sklearn_distill.candidates import candidates_for
+from sklearn_distill.candidates import Candidate, candidates_for
 from sklearn_distill.footprint import artefact_of, as_it_is, measure
 from sklearn_distill.selection import StudentSelection, select_student
 from sklearn_distill.selection._options import AUGMENTED, DISTILLED, HARD, Entry, Option
@@ -86,6 +86,12 @@ def test_the_chosen_student_is_what_distillation_gives(fitted, monkeypatch):
     teacher = TEACHER
     if fitted:
         teacher = RandomForestClassifier(25, min_samples_leaf=3, random_state=0).fit(X, Y)
+
+    def third(X, y, random_state):
+        """Return three of the ten new rows for each one, spread over them."""
+        made = Munge(10.0).sample(X, y, random_state)
+        return made[np.linspace(0, len(made) - 1, round(0.3 * len(made))).astype(int)]
+
     tree = FEW[0][1]
     said = None
     if fitted:
@@ -101,7 +107,7 @@ def test_the_chosen_student_is_what_distillation_gives(fitted, monkeypatch):
         assert found.best_name_ == "tree, distilled, new rows"
         assert not fitted
         new = DistillationClassifier(
-            teacher, tree, temperature=2.0, alpha=1.0, cv=3, random_state=0, augmenter=Munge(3.0)
+            *(teacher, tree), temperature=2.0, alpha=1.0, cv=3, random_state=0, augmenter=third
         ).fit(X, Y)
         same = found.best_estimator_.predict_proba(X) == new.predict_proba(X)
         assert same.all()
@@ -182,13 +188,17 @@ def test_what_a_fold_hears_is_of_its_own_rows():
             log_proba = np.concatenate([labels[:40] + np.arange(40)[:, None], labels[:30]])
 
     train = np.random.default_rng(0).permutation(60)[:40]
-    option = Option(None, AUGMENTED)
-    told = {AUGMENTED: type("T", (), {"known": [Known, None]})()}
+    option = Option(Candidate("tree", "tree", DecisionTreeClassifier(), True), AUGMENTED)
+    # Ten rows of the user's, of which every one counts, and twenty that were made.
+    told = {AUGMENTED: type("T", (), {"known": [Known, None], "n_given": 10})()}
     entry = Entry(option, told, np.array([0, 1]), [(train, None)])
     some = train[[3, 30]]
     said, extra = entry._hear(some)
     assert said.log_proba[:2, 0] - labels[0, 0] == pytest.approx([3, 30])
-    assert len(extra) == round(30 * 2 / 40)
+    assert len(extra) == 1 + 1
+    everything, extra = entry._hear(train)
+    assert len(extra) == 10 + 6
+    assert len(everything.log_proba) == 40 + 16
     assert len(y) == 60
 
 

@@ -32,8 +32,8 @@ OTHERS_TAUGHT = (1.0, 0.5)
 #: labelled ones.
 HARD, DISTILLED, AUGMENTED = "hard labels", "distilled", "distilled, new rows"
 
-#: New rows for each labelled one.
-NEW_ROWS = 3.0
+#: New rows for each labelled one. Networks can use many; others are blunted by them.
+NEW_ROWS, NEW_ROWS_OF_NETWORK = 3.0, 10.0
 
 
 class Option(NamedTuple):
@@ -63,10 +63,13 @@ class Told:
     ----------
     known : list of Known
         Of each fold, and of all rows at the end.
+    n_given : int
+        The rows without labels that the user has given, which come before those that were made.
     """
 
-    def __init__(self, known):
+    def __init__(self, known, n_given):
         self.known = [k._replace(said=k.said._replace(reader=None)) for k in known]
+        self.n_given = n_given
 
     def __sklearn_clone__(self):
         return self
@@ -107,23 +110,24 @@ class Entry(ClassifierMixin, BaseEstimator):
 
     def _hear(self, row):
         """Return what the teacher says of some rows in the fold to which they belong."""
-        known, fold = (
-            self.told[self.option.taught].known,
-            -1,
-        )  # of all rows, unless a fold is found
-        own = np.arange(len(row))
+        told = self.told[self.option.taught]
+        fold, own = -1, np.arange(len(row))  # of all rows, unless a fold is found
         for k, (train, _) in enumerate(self.splits):
             if np.isin(row, train).all():
                 fold, own = k, np.searchsorted(np.sort(train), row)
                 own = np.argsort(train)[own]
                 break
-        known = known[fold]
+        known = told.known[fold]
         n_labelled = len(known.said.log_proba) - n_rows(known.X_unlabeled)
         log_proba, X_unlabeled = known.said.log_proba[own], known.X_unlabeled
         if X_unlabeled is not None:
             # A round of halving has a part of the labelled rows, and so of the others.
-            share = round(n_rows(X_unlabeled) * len(row) / n_labelled)
-            some = np.linspace(0, n_rows(X_unlabeled) - 1, max(share, 1)).astype(int)
+            part, n = len(row) / n_labelled, n_rows(X_unlabeled)
+            is_network = kind_of(self.option.candidate.estimator) == "network"
+            part_of_new = part if is_network else part * NEW_ROWS / NEW_ROWS_OF_NETWORK
+            some = np.concatenate(
+                [_spread(0, told.n_given, part), _spread(told.n_given, n, part_of_new)]
+            )
             X_unlabeled = take_rows(indexable_rows(X_unlabeled), some)
             log_proba = np.concatenate([log_proba, known.said.log_proba[n_labelled + some]])
         return Labels(None, log_proba, "given"), X_unlabeled
@@ -151,3 +155,10 @@ class Entry(ClassifierMixin, BaseEstimator):
         if self.option is not None:
             tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
         return tags
+
+
+def _spread(start, end, part):
+    """Return positions from ``start`` to ``end`` that are a part of all, spread over them."""
+    if end <= start:
+        return np.zeros(0, dtype=int)
+    return np.linspace(start, end - 1, max(1, round(part * (end - start)))).astype(int)

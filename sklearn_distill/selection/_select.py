@@ -16,7 +16,7 @@ from sklearn_distill.selection._options import (
     AUGMENTED,
     DISTILLED,
     HARD,
-    NEW_ROWS,
+    NEW_ROWS_OF_NETWORK,
     Entry,
     Option,
     Told,
@@ -25,7 +25,7 @@ from sklearn_distill.selection._result import StudentSelection, columns_of
 from sklearn_distill.selection._sizes import ROWS_TO_MEASURE, measured, within_budget
 from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.progress import stage
-from sklearn_distill.utils.rows import is_table
+from sklearn_distill.utils.rows import is_table, n_rows
 from sklearn_distill.utils.seeds import own_rng
 
 
@@ -168,9 +168,10 @@ def select_student(
     told = {}
     with stage("labels from the teacher", verbose):
         if has_teacher:
-            made = [None, Munge(NEW_ROWS)][: len(ways) - 1]
+            made = [None, Munge(NEW_ROWS_OF_NETWORK)][: len(ways) - 1]
             splits, known = ask_teacher_for_folds(asked, X, y, X_unlabeled, teacher_output, made)
-            told = dict(zip(ways[1:], map(Told, known), strict=True))
+            n_given = n_rows(X_unlabeled)
+            told = {way: Told(k, n_given) for way, k in zip(ways[1:], known, strict=True)}
         else:
             splits = make_splits(cv, X, y, asked._fold_seed(), {})
     options = [Option(s.candidate, way) for s in within for way in ways]
