@@ -60,7 +60,8 @@ def select_student(
     :class:`~sklearn_distill.DistillationClassifierCV` the labels that a student learns from in a
     fold come from teachers that have seen neither these rows nor those that the fold holds out. An
     unfitted one is fitted 16 times for 5 folds. Students are distilled in two ways, with soft
-    targets for the labelled rows alone, and with new rows made of them (MUNGE) beside them.
+    targets for the labelled rows alone, and with new rows made of them (MUNGE) beside them, three
+    for each one and ten for networks.
 
     Parameters
     ----------
