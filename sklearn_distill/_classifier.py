@@ -464,7 +464,7 @@ class InformedClassifier(DistillationClassifier):
         return self.said
 
 
-def ask_teacher(model, X, y, X_unlabeled=None, teacher_output=None):
+def ask_teacher(model, X, y):
     """Return the classes, and what ``fit`` of an unfitted distillation would hear of its teacher.
 
     With :class:`InformedClassifier` it can then be told to any number of students.
@@ -472,22 +472,19 @@ def ask_teacher(model, X, y, X_unlabeled=None, teacher_output=None):
     Parameters
     ----------
     model : DistillationClassifier
-    X, X_unlabeled : rows
+    X : rows
     y : array-like of shape (n_samples,)
-    teacher_output : array-like of shape (n_samples, n_classes), default=None
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
     said : Labels
     """
-    model._validate_params()
-    model._check_rows(X, None, X_unlabeled)
     y = model._check_labels(X, y)
     classes, _ = model._encode(y, None)
-    reader = model._read_teacher(X_unlabeled, teacher_output)
+    reader = model._read_teacher(None, None)
     routed = model._route(reader, None, {})
-    return classes, model._label(reader, X, y, X_unlabeled, teacher_output, classes, routed)
+    return classes, model._label(reader, X, y, None, None, classes, routed)
 
 
 def _likely_labels(log_proba):

@@ -197,9 +197,7 @@ def prepared(estimator, X, *, by_splits):
 def _for_numbers(by_splits, missing):
     if by_splits:
         return []  # missing values go to a side of their own
-    return (
-        [SimpleImputer(add_indicator=False), StandardScaler()] if missing else [StandardScaler()]
-    )
+    return [SimpleImputer(), StandardScaler()] if missing else [StandardScaler()]
 
 
 def is_numeric(column):

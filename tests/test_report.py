@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -472,6 +473,32 @@ def test_bad_input(settings, error, message):
     given |= {"rivals": []} | QUICK | settings
     with pytest.raises(error, match=message):
         distillation_report(**given)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("settings", [{"temperature": 8.0}, {"alpha": 1e-6}])
+def test_a_class_of_three_rows_and_a_class_weight(settings, dtype):
+    rng = np.random.default_rng(0)
+    X = np.round(rng.normal(size=(300, 4)) * 10).astype(dtype)
+    y = np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)].astype(object)
+    y[:6] = "rare"  # three of them to learn from, three to judge by
+    X[:6, 1] = 99
+    student = DecisionTreeClassifier(
+        max_leaf_nodes=8, class_weight={"no": 1, "yes": 1, "rare": 20}, random_state=0
+    )
+    teacher = RandomForestClassifier(20, random_state=0).fit(X[::2], y[::2])
+    model = distil(student, teacher, (X[::2], y[::2]), cv="in-sample", **settings)
+    with_stability = QUICK | {"stability": 2}
+    report = distillation_report(
+        *(model, X[::2], y[::2], X[1::2], y[1::2]), rivals=["hard", "tuned"], **with_stability
+    )
+    assert [row["n_rows"] for row in report.per_class][1] == 3
+    assert report.models["hard"]["accuracy"] > 0.9
+    twin = clone(student).fit(X[::2], y[::2])
+    assert (report.said_["proba"]["hard"] == twin.predict_proba(X[1::2])).all()
+    if "alpha" in settings:  # next to nothing of the teacher: next to the twin
+        near = report.said_["proba"]["distilled"] - report.said_["proba"]["hard"]
+        assert np.abs(near).max() < 1e-3
 
 
 def test_two_processes_find_the_same():

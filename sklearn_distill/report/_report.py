@@ -99,6 +99,12 @@ def distillation_report(
     Verdict : The rules by which it is judged.
     sklearn_distill.selection.select_student : Finds a student.
 
+    Notes
+    -----
+    Weights of the training rows, groups and other parameters that were passed to the model's
+    ``fit`` are not kept by it: rivals, and students from other samples, are fitted without them. A
+    ``class_weight`` of the student is kept.
+
     References
     ----------
     S. Stanton et al., "Does Knowledge Distillation Really Work?", NeurIPS 2021,

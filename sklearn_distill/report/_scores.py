@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
+from sklearn_distill._classifier_cv import LEAST
+
 #: Below this share of the second of two classes, ranking is judged by the average precision.
 RARE = 0.05
-
-#: Probabilities are clipped here for the log loss, as scikit-learn's metric does.
-LEAST = np.finfo(np.float64).eps
 
 
 class Score(NamedTuple):

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 import sklearn_distill.metrics as metrics
+from sklearn_distill._classifier_cv import LEAST
 from sklearn_distill.footprint import artefact_of, as_it_is, measure, take_some
 from sklearn_distill.report import _costs, _rivals, _where
 from sklearn_distill.report._result import TOP, DistillationReport
@@ -268,7 +269,7 @@ class Study:
     def _log_loss(self, name, rows):
         positions, weight = self.positions[rows], self.weight[rows]
         own = self.proba[name][rows][np.arange(len(positions)), positions]
-        return float(-np.log(np.clip(own, np.finfo(float).eps, 1)) @ weight / weight.sum())
+        return float(-np.log(np.clip(own, LEAST, 1)) @ weight / weight.sum())
 
     def _fidelity(self):
         pair, weight = (self.proba["teacher"], self.proba["distilled"]), self.weight

@@ -17,8 +17,9 @@ from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.dispatch import tags_of
 from sklearn_distill.utils.rows import indexable_rows, n_rows
 
-#: How a student of each kind is taught: temperature, and alpha. Found on one half of the data sets
-#: of benchmarks/select_student.py, reported on the other.
+#: How a student of each kind is taught: temperature, and alpha. Trees as in rules.py. Where the
+#: rules there keep the labels, or most of them, a half is the teacher's: the labels alone are a
+#: candidate of their own here. Only new rows were measured (benchmarks/select_student.py).
 TAUGHT = {
     "tree": (2.0, 1.0),
     "forest": (2.0, 0.5),

@@ -42,19 +42,12 @@ def measured(candidates, X, y, artefact, max_bytes, verbose):
             least = min(candidate.size, too_large.get(candidate.kind, np.inf))
             too_large[candidate.kind] = least
     footprints = measure(made, take_some(X_some, 64), seconds=0.1, max_calls=200)
-    unknown = np.nan, np.nan, ""
-    return [
-        Sized(
-            candidate,
-            *(
-                (made[candidate.name].n_bytes, footprints[candidate.name].latency.p50)
-                if candidate.name in made
-                else unknown[:2]
-            ),
-            made[candidate.name].kind if candidate.name in made else "",
-        )
-        for candidate in candidates
-    ]
+    sized = []
+    for candidate in candidates:
+        of = footprints.get(candidate.name)
+        known = (np.nan, np.nan, "") if of is None else (of.n_bytes, of.latency.p50, of.artefact)
+        sized.append(Sized(candidate, *known))
+    return sized
 
 
 def _some_of_each_class(y, most):
