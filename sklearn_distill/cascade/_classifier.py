@@ -229,27 +229,12 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the rows are too few for the promise, or of one class; if no threshold keeps it, or
             only with more deferrals than allowed; if the two models know other classes.
         """
-        for name in ("student", "teacher"):
-            if isinstance(getattr(self, name), type):
-                given = getattr(self, name).__name__
-                raise TypeError(f"{name}={given} is a class. Pass a fitted {given}(...).")
-        if not is_fitted(self.student):
-            raise NotFittedError(
-                f"The student {name_of(self.student)} is not fitted. {name_of(self)} calibrates "
-                "fitted models: fit both first."
-            )
+        self._check_student()
         classes = np.asarray(self.student.classes_)
         reader = self._read_teacher(classes)
         self._check_reference(y, teacher_output, reader)
-        needed, n = rows_to_begin(self.target, self.confidence, self.over), n_rows(X)
-        available = n // 2 if self.gate is not None else n
-        if available < needed:
-            halves = " (a gate takes the other half)" if self.gate is not None else ""
-            raise ValueError(
-                f"A promise of {self.target:g} at confidence {self.confidence:g} costs {needed:,} "
-                f"calibration rows even if none is a loss, and there are {available:,}{halves}. "
-                f"Collect more, or promise less: target={self._affordable(available):.3f}."
-            )
+        n = n_rows(X)
+        self._check_enough(n // 2 if self.gate is not None else n)
         own = self._labels_to_keep(X, y, teacher_output, reader, classes)
         if (own == own[0]).all():
             raise ValueError(
@@ -257,15 +242,14 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 "of the others. Take a random sample of all requests."
             )
         proba = _proba_of(self.student, X)
-        losses = proba.argmax(axis=1) != own
+        chosen = proba.argmax(axis=1)
+        losses = chosen != own
         novelty, gate = self._fit_novelty(X), None
         sure, kept = proba.max(axis=1), np.arange(n)
         if self.gate is not None:
             gate, kept = self._fit_gate(X, losses)
             sure = _probability_of_no_loss(gate, X)
-        chosen = proba.argmax(axis=1)
-        seen = np.bincount(chosen, minlength=len(classes))
-        rare = seen < self.min_class_rows
+        rare = np.bincount(chosen, minlength=len(classes)) < self.min_class_rows
         # See the notes: over all requests the rules beside the threshold only lower the risk.
         tested = kept if self.over == "all" else kept[~rare[chosen[kept]]]
         choice = choose_threshold(
@@ -299,8 +283,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             "deferral_interval_": interval(len(kept) - n_answered, len(kept), self.confidence),
         }
         if self.max_deferral is not None and fitted["deferral_rate_"] > self.max_deferral:
-            rate = fitted["deferral_rate_"]
-            raise ValueError(self._too_many_deferred(rate, sure[tested], losses[tested]))
+            raise ValueError(self._too_many_deferred(fitted, sure[tested], losses[tested]))
         if n_answered == 0:
             warnings.warn(
                 f"{name_of(self)} defers every row: the student {name_of(self.student)} is never "
@@ -471,6 +454,30 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     # -- how ------------------------------------------------------------------------
 
+    def _check_student(self):
+        for name in ("student", "teacher"):
+            if isinstance(getattr(self, name), type):
+                given = getattr(self, name).__name__
+                raise TypeError(f"{name}={given} is a class. Pass a fitted {given}(...).")
+        if not is_fitted(self.student):
+            raise NotFittedError(
+                f"The student {name_of(self.student)} is not fitted. {name_of(self)} calibrates "
+                "fitted models: fit both first."
+            )
+
+    def _check_enough(self, n):
+        """Raise ValueError if so many rows cannot carry the promise, whatever they are."""
+        needed = rows_to_begin(self.target, self.confidence, self.over)
+        if n < needed:
+            halves = " (a gate takes the other half)" if self.gate is not None else ""
+            level = level_of_each(self.confidence, self.over)
+            affordable = np.floor(1000 * (1 - upper_bound(0, n, level))) / 1000
+            raise ValueError(
+                f"A promise of {self.target:g} at confidence {self.confidence:g} costs {needed:,} "
+                f"calibration rows even if none is a loss, and there are {n:,}{halves}. Collect "
+                f"more, or promise less: target={affordable:.3f}."
+            )
+
     def _read_teacher(self, classes):
         if self.teacher is None:
             return None
@@ -573,11 +580,6 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             proba[deferred] = np.exp(self._ask(reader, rows, self.classes_))
         return proba, deferred
 
-    def _affordable(self, n):
-        """Return the largest target that so many rows can carry if there is no loss."""
-        level = level_of_each(self.confidence, self.over)
-        return np.floor(1000 * (1 - upper_bound(0, n, level))) / 1000
-
     def _cannot_be_kept(self, sure, losses):
         best = min(
             (upper_bound(k, m, level_of_each(self.confidence, self.over)), m)
@@ -589,7 +591,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             f"{best[1]:,} answered rows. Promise less, over='all', or teach the student better."
         )
 
-    def _too_many_deferred(self, rate, sure, losses):
+    def _too_many_deferred(self, fitted, sure, losses):
         allowed = [
             (m, k)
             for m, k in (count(sure, losses, threshold) for threshold in THRESHOLDS)
@@ -602,8 +604,8 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             bound = upper_bound(k, len(sure) if self.over == "all" else m, level)
             hint = f" With that many a target of about {1 - bound:.3f} could be kept."
         return (
-            f"The promise of {self.target:g} needs {rate:.1%} of the rows to be deferred, and "
-            f"max_deferral is {self.max_deferral:.1%}.{hint}"
+            f"The promise of {self.target:g} needs {fitted['deferral_rate_']:.1%} of the rows to "
+            f"be deferred, and max_deferral is {self.max_deferral:.1%}.{hint}"
         )
 
     # -- scikit-learn's contract ----------------------------------------------------
