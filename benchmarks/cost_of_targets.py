@@ -19,8 +19,9 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_distill import DistillationClassifier
 from sklearn_distill.labelling import label_rows
 from sklearn_distill.strategies import select_strategy, teach
-from sklearn_distill.targets import SoftTargets, TransferSet, lift_zeros
+from sklearn_distill.targets import SoftTargets, TransferSet
 from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.tempering import lift_zeros
 
 N_ROWS, N_COLUMNS, REPEATS = 200_000, 30, 3
 

@@ -54,7 +54,7 @@ from sklearn_distill._classifier import InformedClassifier
 from sklearn_distill.augmentation import Munge
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.labelling import Labels
-from sklearn_distill.targets import lift_zeros
+from sklearn_distill.tempering import lift_zeros
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import real_data

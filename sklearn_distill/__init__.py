@@ -19,7 +19,7 @@ from sklearn_distill.strategies import (
     TargetRegression,
     WeightedLabels,
 )
-from sklearn_distill.teachers import BoosterTeacher, TorchTeacher
+from sklearn_distill.teachers import BoosterTeacher, TeacherEnsemble, TorchTeacher
 
 __version__ = "0.1.0.dev0"
 
@@ -36,6 +36,7 @@ __all__ = [
     "SoftBoosting",
     "Strategy",
     "TargetRegression",
+    "TeacherEnsemble",
     "TorchTeacher",
     "WeightedLabels",
     "__version__",

@@ -40,7 +40,13 @@ from sklearn_distill.strategies import (
     warn_of_last_resort,
 )
 from sklearn_distill.targets import TransferSet
-from sklearn_distill.teachers import TeacherReader, is_fitted, read_output
+from sklearn_distill.teachers import (
+    TeacherEnsemble,
+    TeacherReader,
+    as_teacher,
+    is_fitted,
+    read_output,
+)
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
     Interval,
@@ -49,6 +55,7 @@ from sklearn_distill.utils._sklearn_private import (
     routing_enabled,
 )
 from sklearn_distill.utils.cloning import clone_of, clone_with
+from sklearn_distill.utils.columns import Columns
 from sklearn_distill.utils.dispatch import (
     is_module,
     is_network,
@@ -56,7 +63,12 @@ from sklearn_distill.utils.dispatch import (
     name_of,
     tags_of,
 )
-from sklearn_distill.utils.pipelines import last_step, weight_keyword, with_last_step
+from sklearn_distill.utils.pipelines import (
+    last_step,
+    transform_eval,
+    weight_keyword,
+    with_last_step,
+)
 from sklearn_distill.utils.progress import CallbackSupportMixin, Stages
 from sklearn_distill.utils.rows import check_same_columns, check_weights, n_rows, stack_rows
 from sklearn_distill.utils.seeds import own_rng
@@ -71,6 +83,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
     _parameter_constraints: dict = {
         "teacher": [
             *map(HasMethods, ("fit", "predict", "predict_proba", "forward")),
+            list,
             None,
         ],
         "student": [HasMethods("fit"), HasMethods("forward"), None],
@@ -79,6 +92,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         "augmenter": [HasMethods("sample"), HasMethods("fit_resample"), callable, None],
         "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
         "cv": ["cv_object", StrOptions({"in-sample", "out-of-bag"})],
+        "student_columns": [str, Integral, "array-like", slice, callable, None],
         "memory": [str, HasMethods("cache"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -135,7 +149,8 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
         y, X_unlabeled = self._check_labels(X, y), self._weighed(X_unlabeled)
         classes, labels = self._encode(y, sample_weight)
-        student = self._new_student(X, classes)
+        columns = self._columns_of_student(X)
+        student = self._new_student(_taken(columns, X), classes)
         strategy = self._choose_strategy(student, self._asks_teacher(X_unlabeled))
         reader = self._read_teacher(X_unlabeled, teacher_output)
         routed = self._route(reader, sample_weight, fit_params)
@@ -173,6 +188,13 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
                 return X_new, self._as_taught(log_proba, labels, said, sample_weight)
 
             transfer_set = replace(transfer_set, renew=renew)
+        if columns is not None:
+            transfer_set = transfer_set.transformed(
+                columns.take(X),
+                columns.take(unlabeled),
+                transform_eval(columns.take, transfer_set.fit_params),
+                columns.take,
+            )
         with stages.stage(f"{strategy.name} for the student"):
             student, decoder = teach(strategy, student, transfer_set)
         # Nothing is set before everything has worked, and then all at once.
@@ -182,10 +204,17 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
             student_=student,
             decoder_=decoder,
             strategy_=strategy,
+            student_columns_=columns,
             **self._fitted(classes, settings),
         )
         stages.end()
         return self
+
+    def _columns_of_student(self, X):
+        """Return the columns that the student sees; None if it sees all."""
+        if self.student_columns is None:
+            return None
+        return Columns.of(X, self.student_columns, "student_columns")
 
     @abstractmethod
     def _encode(self, y, sample_weight):
@@ -291,9 +320,13 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def _read_teacher(self, X_unlabeled, teacher_output):
         """Return the reader of the teacher; None if there is none, or nobody asks it."""
-        reader = None if self.teacher is None else TeacherReader.of(self.teacher)
+        reader = None if self.teacher is None else self._reader()
         self._check_teacher_given(reader, X_unlabeled, teacher_output)
         return reader
+
+    def _reader(self):
+        """Return the reader of the teacher, which may be a list of several."""
+        return TeacherReader.of(as_teacher(self.teacher))
 
     def _label(self, reader, X, y, X_unlabeled, teacher_output, classes, routed):
         """Return what the teacher says of the rows; nothing if nobody asks it."""
@@ -355,11 +388,12 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def _check_teacher_given(self, reader, X_unlabeled, teacher_output):
         name = name_of(self)
+        teacher = as_teacher(self.teacher)
         may_predict = (
-            hasattr(self.teacher, "predict")
-            or hasattr(self.teacher, "predict_proba")
-            or is_of_kind(self.teacher, "classifier")
-            or is_module(self.teacher)
+            hasattr(teacher, "predict")
+            or hasattr(teacher, "predict_proba")
+            or is_of_kind(teacher, "classifier")
+            or is_module(teacher)
         )
         if reader is not None and not may_predict:
             # A stack has no predict before it is fitted, which the constraints cannot tell.
@@ -422,7 +456,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
     def _weights_for_teacher(self, reader, sample_weight):
         if sample_weight is None or not needs_fits(reader, self.cv):
             return {}
-        keyword = weight_keyword(self.teacher)
+        keyword = weight_keyword(as_teacher(self.teacher))
         if keyword:
             return {keyword: sample_weight}
         if self._known_alpha() != 0 and np.ptp(sample_weight) > 0:
@@ -446,8 +480,8 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         router.add(student=_without_weight_request(self.student), method_mapping=fit_to_fit)
-        if self.teacher is not None and needs_fits(TeacherReader.of(self.teacher), self.cv):
-            router.add(teacher=self.teacher, method_mapping=fit_to_fit)
+        if self.teacher is not None and needs_fits(self._reader(), self.cv):
+            router.add(teacher=as_teacher(self.teacher), method_mapping=fit_to_fit)
         if hasattr(self.cv, "split"):
             router.add(
                 splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split")
@@ -473,7 +507,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
             user's model and leave its fit as it was.
         """
         nested = [key for key in params if key.startswith("teacher__")]
-        teacher = params.get("teacher", self.teacher)
+        teacher = as_teacher(params.get("teacher", self.teacher))
         if nested and is_fitted(teacher):
             raise ValueError(
                 f"Cannot set {nested} of {name_of(self)}: its teacher {name_of(teacher)} is "
@@ -484,7 +518,11 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def __sklearn_clone__(self):
         """Clone everything but a fitted teacher, which is carried over by reference."""
-        teacher = self.teacher if is_fitted(self.teacher) else clone_of(self.teacher)
+        teacher = self.teacher
+        if isinstance(teacher, list):
+            teacher = clone(as_teacher(teacher)).estimators
+        elif not is_fitted(teacher):
+            teacher = clone_of(teacher)
         return clone_with(self, teacher=teacher, student=clone_of(self.student))
 
     def __sklearn_tags__(self):
@@ -511,7 +549,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         return (
             [self.student]
             if self.teacher is None or not self._asks_teacher()
-            else [self.student, self.teacher]
+            else [self.student, as_teacher(self.teacher)]
         )
 
     @property
@@ -528,6 +566,10 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         if "student_" not in vars(self):
             raise AttributeError(f"This {name_of(self)} is not fitted yet")
         return self.student_
+
+
+def _taken(columns, X):
+    return X if columns is None else columns.take(X)
 
 
 def _check_student_is_no_class(student):
@@ -548,12 +590,17 @@ def _check_student_is_no_class(student):
 
 def _check_teacher_is_one_object(teacher):
     """Raise TypeError for several teachers, and for a function."""
-    if isinstance(teacher, list | tuple | dict):
+    pairs = isinstance(teacher, list) and all(
+        isinstance(pair, tuple | list) and len(pair) == 2 for pair in teacher
+    )
+    if isinstance(teacher, list | tuple | dict) and not pairs:
         raise TypeError(
-            f"teacher must be one estimator. Got a {name_of(teacher)} of {len(teacher)}. Combine "
-            "them: VotingClassifier([('a', teacher_a), ('b', teacher_b)], voting='soft'), with "
-            "fitted ones in FrozenEstimator."
+            f"teacher must be one estimator, or a list of (name, estimator). Got a "
+            f"{name_of(teacher)} of {len(teacher)}. Name them: [('a', teacher_a), ('b', "
+            "teacher_b)], or TeacherEnsemble of such a list."
         )
+    if isinstance(as_teacher(teacher), TeacherEnsemble):
+        as_teacher(teacher).check_members()
     if isinstance(teacher, FunctionType | MethodType | BuiltinFunctionType | partial):
         raise TypeError(
             "teacher must be an estimator. Got a function. Pass what it returns instead: "

@@ -16,8 +16,9 @@ from sklearn_distill.doubts import knows_by_heart, warn_if_contradicting
 from sklearn_distill.labelling import Labels, label_rows, out_of_fold
 from sklearn_distill.rules import RULES, asks_for_losses, compare, kind_of, settle
 from sklearn_distill.strategies import check_before_teaching, counted_class_weight
-from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.targets import SoftTargets
 from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.tempering import lift_zeros
 from sklearn_distill.trust import TRUST, orthogonal, trust_in_rows, weighted_soft_labels
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
 from sklearn_distill.utils.dispatch import name_of, tags_of
@@ -112,6 +113,12 @@ default=None
         Divided by the number of classes, the smallest probability that a teacher which counts
         votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm
         no temperature can soften. Teachers that give no zero are taken at their word.
+    student_columns : list of str or int, boolean mask, slice, callable or None, default=None
+        The columns that the student sees. Teacher and ``fit`` see all of them, the *privileged*
+        ones that will not be there when the student predicts included [3]_: the server knows the
+        account's history, and the phone does not. ``predict`` takes rows with these columns alone,
+        or with all. A callable is a function of X, as
+        :class:`~sklearn.compose.make_column_selector`. None is all.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and labels, so that a search over ``temperature``, ``alpha`` or
         ``student__...`` calls the teacher once per fold. The key is what teacher and rows hold.
@@ -140,6 +147,8 @@ default=None
         maybe on these very rows, "given" is ``teacher_output``. None if nobody asked it.
     strategy_ : Strategy
         What taught the student (for a classifier with ``alpha=0``, one that only fits it).
+    student_columns_ : Columns or None
+        The columns that ``student_`` takes: their ``names`` and ``positions``. None if it is all.
     temperature_, alpha_ : float
         What was settled for, where "auto" left it open.
     reason_ : str
@@ -182,6 +191,8 @@ default=None
        `arXiv:1503.02531 <https://arxiv.org/abs/1503.02531>`_.
     .. [2] C. Bucilă, R. Caruana, A. Niculescu-Mizil, "Model Compression", KDD 2006,
        :doi:`10.1145/1150402.1150464`.
+    .. [3] D. Lopez-Paz, L. Bottou, B. Schölkopf, V. Vapnik, "Unifying Distillation and Privileged
+       Information", ICLR 2016, `arXiv:1511.03643 <https://arxiv.org/abs/1511.03643>`_.
 
     Examples
     --------
@@ -225,6 +236,7 @@ default=None
         trust=None,
         calibrate=False,
         probability_floor=2e-4,
+        student_columns=None,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -241,6 +253,7 @@ default=None
         self.trust = trust
         self.calibrate = calibrate
         self.probability_floor = probability_floor
+        self.student_columns = student_columns
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -286,7 +299,7 @@ default=None
 
     def _fit_without_labels(self, X, sample_weight, X_unlabeled, teacher_output, fit_params):
         """Learn what a fitted teacher says of rows of which nobody knows more."""
-        reader = None if self.teacher is None else TeacherReader.of(self.teacher)
+        reader = None if self.teacher is None else self._reader()
         known = getattr(reader.classifier, "classes_", None) if reader is not None else None
         if known is None or not reader.fitted:
             super()._fit_without_labels(X, sample_weight, X_unlabeled, teacher_output, fit_params)
@@ -301,7 +314,9 @@ default=None
         sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
         X_unlabeled = self._weighed(X_unlabeled)
         classes = np.unique(known)
-        student = self._new_student(X, classes)
+        columns = self._columns_of_student(X)
+        of_student = X if columns is None else columns.take(X)
+        student = self._new_student(of_student, classes)
         strategy = self._choose_strategy(student, asks_teacher=True)
         fits = self._route(reader, None, fit_params)["student"]["fit"]
         check_before_teaching(strategy, student, fits)
@@ -365,7 +380,8 @@ default=None
             self, teacher=None, alpha=0.0, augmenter=None, trust=None, calibrate=False, verbose=0
         )
         with stage("what the student knows without a teacher", self.verbose):
-            log_student = out_of_fold(twin, X, y, self._fold_seed(), fit_params)
+            reader, classes = TeacherReader(twin, fitted=True), np.unique(y)
+            log_student = out_of_fold(reader, X, y, classes, self._fold_seed(), fit_params)
         return lift_zeros(log_student, self.probability_floor)
 
     def _as_taught(self, log_proba, labels, said, sample_weight):
@@ -381,6 +397,8 @@ default=None
         log_proba, alpha = said.log_proba, settings.alpha
         if log_proba is not None:
             own = slice(len(labels))
+            if said.informed is not None:
+                log_proba = np.concatenate([said.informed, log_proba[len(labels) :]])
             log_proba = self._as_taught(log_proba, labels, said, sample_weight)
             if self.trust == "orthogonal":
                 log_proba[own] = orthogonal(log_proba[own], labels, settings.temperature)

@@ -25,8 +25,8 @@ from sklearn_distill.labelling import (
     needs_fits,
 )
 from sklearn_distill.strategies import check_before_teaching, warn_of_last_resort
-from sklearn_distill.targets import lift_zeros
 from sklearn_distill.teachers import read_output
+from sklearn_distill.tempering import lift_zeros
 from sklearn_distill.utils._sklearn_private import StrOptions, fit_context, slice_params, take_rows
 from sklearn_distill.utils.cloning import clone_of
 from sklearn_distill.utils.dispatch import name_of
@@ -92,6 +92,8 @@ class DistillationClassifierCV(DistillationClassifier):
         Whether the teacher is calibrated first.
     probability_floor : float in (0, 1), default=2e-4
         The smallest probability that votes are believed to mean.
+    student_columns : list, boolean mask, slice, callable or None, default=None
+        The columns that the student sees; None is all.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and labels.
     n_jobs : int or None, default=None
@@ -126,7 +128,7 @@ class DistillationClassifierCV(DistillationClassifier):
         Of the chosen candidate.
     n_splits_ : int
         Number of folds.
-    student_, decoder_, strategy_, classes_, teacher_, label_source_
+    student_, decoder_, strategy_, classes_, teacher_, label_source_, student_columns_
         As in :class:`DistillationClassifier`, of the chosen candidate, fitted on all rows.
     n_features_in_ : int
         Number of features seen during ``fit``. Only if the student has it.
@@ -204,6 +206,7 @@ class DistillationClassifierCV(DistillationClassifier):
         trust=None,
         calibrate=False,
         probability_floor=2e-4,
+        student_columns=None,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -223,6 +226,7 @@ class DistillationClassifierCV(DistillationClassifier):
         self.trust = trust
         self.calibrate = calibrate
         self.probability_floor = probability_floor
+        self.student_columns = student_columns
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -277,7 +281,9 @@ class DistillationClassifierCV(DistillationClassifier):
         sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
         y, X_unlabeled = self._check_labels(X, y), self._weighed(X_unlabeled)
         classes, _ = self._encode(y, sample_weight)
-        student = self._new_student(X, classes)
+        columns = self._columns_of_student(X)
+        of_student = X if columns is None else columns.take(X)
+        student = self._new_student(of_student, classes)
         strategy = self._choose_strategy(student, asks_teacher=True)
         reader = self._read_teacher(X_unlabeled, teacher_output)
         routed = self._route(reader, sample_weight, fit_params)

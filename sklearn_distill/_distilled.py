@@ -33,6 +33,9 @@ class DecodedClassifier(ClassifierMixin):
     def _decode(self, method, X):
         check_is_fitted(self)
         decoder, student = self._decoded()
+        columns = vars(self).get("student_columns_")
+        if columns is not None:
+            X = columns.take(X, name_of(self))
         return getattr(decoder, method)(student, X)
 
     def predict(self, X):

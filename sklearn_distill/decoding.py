@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_expit, softmax
 
-from sklearn_distill.targets import untemper
+from sklearn_distill.tempering import untemper
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.dispatch import booster_of, is_network, name_of
 from sklearn_distill.utils.pipelines import last_step, reach_last_step, with_last_step
@@ -33,17 +33,8 @@ MOST_SHARPENING = 10.0
 NETWORK_BATCH = 1024
 
 
-@dataclass(frozen=True, eq=False)
 class Decoder(ABC):
-    """Reads a fitted student, bare or as the last step of a Pipeline.
-
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Class labels, sorted; all columns are in this order.
-    """
-
-    classes: np.ndarray
+    """Reads a fitted student, bare or as the last step of a Pipeline."""
 
     @staticmethod
     def offers(student, method):
@@ -56,7 +47,20 @@ class Decoder(ABC):
 
     @abstractmethod
     def predict(self, student, X):
-        """Return the predicted labels, of shape (n_samples,)."""
+        """Return the predicted labels or values, of shape (n_samples,) or with outputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassDecoder(Decoder):
+    """Reads a fitted student of classes.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Class labels, sorted; all columns are in this order.
+    """
+
+    classes: np.ndarray
 
     @abstractmethod
     def predict_proba(self, student, X):
@@ -68,7 +72,7 @@ class Decoder(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityDecoder(Decoder):
+class ProbabilityDecoder(ClassDecoder):
     """For classifiers: p ∝ q^power, with q the probabilities of the student.
 
     Attributes
@@ -228,7 +232,7 @@ class ProbabilityDecoder(Decoder):
 
 
 @dataclass(frozen=True, eq=False)
-class LogitDecoder(Decoder):
+class LogitDecoder(ClassDecoder):
     """For students that give logits z: p = softmax(scale z).
 
     Attributes
@@ -346,6 +350,37 @@ class NetworkDecoder(LogitDecoder):
                 f"and cannot take rows of shape {got}. Pass the columns of fit."
             ) from error
         return _answered(torch.cat(parts).numpy(), name_of(module))
+
+
+@dataclass(frozen=True, eq=False)
+class ValueDecoder(Decoder):
+    """For regressors, whose predictions are what they are.
+
+    Attributes
+    ----------
+    n_outputs : int or None
+        Number of values of a row; None if they are predicted as a vector.
+    """
+
+    n_outputs: int | None = None
+
+    @staticmethod
+    def offers(student, method):
+        """Values are all that there is."""
+        return method == "predict"
+
+    def predict(self, student, X):
+        """Return the student's values."""
+        if is_network(last_step(student)):
+            from sklearn_distill.nn.net import seeded
+
+            with seeded(0):  # torch's loader draws a seed from its global generator
+                values = student.predict(X)
+        else:
+            values = student.predict(X)
+        values = _answered(np.asarray(values), name_of(last_step(student)))
+        shape = (len(values),) if self.n_outputs is None else (len(values), self.n_outputs)
+        return values.reshape(shape)
 
 
 def _answered(z, name):

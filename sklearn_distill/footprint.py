@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sklearn_distill.export import OnnxClassifier, ParityError, export_onnx
-from sklearn_distill.export.readers._model import standalone_of
+from sklearn_distill.export.readers._model import rows_of_student, standalone_of
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.rows import indexable_rows, n_rows
 
@@ -110,16 +111,18 @@ def artefact_of(model, X, kind="auto"):
         With ``kind="onnx"``, if there can be no such file.
     """
     check_artefact(kind)
-    model, why = standalone_of(model), ""
+    why, prepare = "", partial(rows_of_student, model)
+    model, X = standalone_of(model), prepare(X)
     if kind != "pickle":
         try:
-            return _exported(model, take_some(X, SAMPLE_ROWS))
+            exported = _exported(model, take_some(X, SAMPLE_ROWS))
+            return exported._replace(prepare=lambda X: exported.prepare(prepare(X)))
         except (ImportError, TypeError, ValueError, ParityError) as error:
             if kind == "onnx":
                 raise
             why = f"{type(error).__name__}: {str(error).splitlines()[0]}"
     written = pickle.dumps(model)
-    return Artefact("pickle", len(written), pickle.loads(written).predict_proba, why)
+    return Artefact("pickle", len(written), pickle.loads(written).predict_proba, why, prepare)
 
 
 def _exported(model, X):

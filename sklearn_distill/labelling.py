@@ -5,6 +5,7 @@ be blended with or softened by, so that one labelling serves a whole search (see
 """
 
 import warnings
+from dataclasses import replace
 from itertools import combinations, islice
 from threading import Lock
 from time import perf_counter
@@ -13,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_distill.doubts import warn_if_certain
 from sklearn_distill.teachers import (
     Remarks,
+    TeacherEnsemble,
     TeacherReader,
     has_out_of_bag_votes,
     read_out_of_bag,
@@ -120,11 +122,15 @@ class Labels(NamedTuple):
     source : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given"} or None
         "in-sample" is a teacher that was fitted on these very rows; "fitted" one that came
         fitted, on rows that nobody knows.
+    informed : ndarray of shape (n_rows(X), n_classes) or None
+        What is to be learned of the labelled rows in place of ``log_proba``, if real labels had a
+        say in it: nobody must be judged by it.
     """
 
     reader: TeacherReader | None
     log_proba: np.ndarray | None = None
     source: str | None = None
+    informed: np.ndarray | None = None
 
     @property
     def teacher(self):
@@ -157,26 +163,97 @@ def label_training_rows(
     Labels
     """
     rows = X, y, X_unlabeled, classes
+    if isinstance(reader.teacher, TeacherEnsemble):
+        asking = {"cv": cv, "seed": seed, "split_params": split_params, "memory": memory, **jobs}
+        return _label_by_members(reader, *rows, fit_params, asking)
     if not needs_fits(reader, cv):
         labels = None
-        if cv == "out-of-bag" or (cv is None and has_out_of_bag_votes(reader.teacher)):
+        votes = reader.of_classes and has_out_of_bag_votes(reader.teacher)
+        if cv == "out-of-bag" or (cv is None and votes):
             labels = _out_of_bag(reader, *rows, memory, jobs, must=cv is not None)
         if labels is None:
             log_proba = label_rows(
                 reader, X, X_unlabeled, classes, n_jobs=jobs["n_jobs"], memory=memory
             )
             labels = Labels(reader, log_proba, "fitted")
-        if reader.gives_probabilities:
+        if reader.of_classes and reader.gives_probabilities:
             warn_if_certain(labels.log_proba[: len(y)], reader.name)
         return labels
     if isinstance(cv, str):
         splits, source = cv, cv
     else:
-        splits, source = make_splits(cv, X, y, seed, split_params), "out-of-fold"
+        splits = make_splits(cv, X, y, seed, split_params, classifier=reader.of_classes)
+        source = "out-of-fold"
     reader, log_proba = fit_and_label(
         reader, *rows, splits=splits, fit_params=fit_params, memory=memory, **jobs
     )
     return Labels(reader, log_proba, source)
+
+
+def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
+    """Have each member of an ensemble label the rows in its own way, and pool what they say.
+
+    Those that came fitted label them as they are, the others out-of-fold; what each of them says
+    has a place of its own in the cache.
+    """
+    ensemble = reader.teacher
+    fit_params = dict(fit_params)
+    weight = fit_params.pop("sample_weight", None)
+    params = ensemble.params_of_members(weight, fit_params)
+    rows = n_rows(X) + n_rows(X_unlabeled)
+    told, answers, std = [], [], []
+    for member in ensemble.members(X):
+        known = classes
+        if reader.of_classes and not needs_fits(member.reader, asking["cv"]):
+            known = classes[np.isin(classes, member.reader.known_classes(classes))]
+            if not len(known):
+                raise ValueError(
+                    f"The member {member.name!r} knows none of the classes found in y. Leave it "
+                    "out, or refit it on data with these classes."
+                )
+        mine = member.reader
+        if ensemble.needs_std:
+            mine = replace(mine, with_std=True)
+        labels = label_training_rows(
+            mine,
+            *(member.rows(X), y, member.rows(X_unlabeled), known),
+            fit_params=params[member.name],
+            **asking,
+        )
+        told.append(labels)
+        said = labels.log_proba
+        if ensemble.needs_std:
+            said, deviation = np.hsplit(said, 2)
+            std.append(deviation)
+        answer = np.full((rows, len(classes)), np.nan)
+        answer[:, np.isin(classes, known)] = said
+        answers.append(answer)
+    answers = np.array(answers)
+    target = np.searchsorted(classes, y) if reader.of_classes else y.reshape(len(y), -1)
+    if reader.of_classes and ensemble.pooling == "validation":
+        names = [name for name, _ in ensemble.estimators]
+        seen = {
+            name: answer[: len(y)]
+            for name, answer, labels in zip(names, answers, told, strict=True)
+            if labels.source in ("fitted", "in-sample")
+        }
+        ensemble.warn_of_memory(seen, target)
+    weights = ensemble.find_weights(answers, target, weight)
+    std = np.array(std) if std else None
+    pooled = ensemble.pool(answers, weights, std=std)
+    informed = None
+    if reader.of_classes and ensemble.pooling == "confidence":
+        informed = ensemble.pool(answers[:, : len(y)], weights, labels=target)
+    losses = None
+    if all(labels.source in ("out-of-fold", "out-of-bag") for labels in told):
+        losses = ensemble.losses(answers, weights, target, weight, std)
+        ensemble.warn_of_better_member(losses)
+    source = next((one.source for one in told if one.source == "fitted"), told[0].source)
+    if not reader.fitted:
+        readers = [labels.reader for labels in told]
+        fitted = ensemble.with_fitted(readers, weights, X, losses, y)
+        reader = replace(reader, teacher=fitted, fitted=True)
+    return Labels(reader, pooled, source, informed)
 
 
 def label_folds(reader, X, y, X_unlabeled, classes, *, splits, nested, fit_params, memory, **jobs):
@@ -227,10 +304,10 @@ def label_new_rows(reader, X, y, X_unlabeled, classes, *, fit_params, memory, **
     Labels
         Its source is None: nobody knows what the teacher would say of the rows of X.
     """
-    of_own = np.full((n_rows(X), len(classes)), np.nan)
     if not reader.fitted:
         _check_takes_labels(reader, classes)
         reader = _cached(memory, _fit_on_all, (reader, X, y, fit_params))
+    of_own = np.full((n_rows(X), len(classes)), np.nan)
     if n_rows(X_unlabeled) == 0:
         return Labels(reader, of_own)
     of_new = label_rows(reader, X_unlabeled, None, classes, n_jobs=jobs["n_jobs"], memory=memory)
@@ -311,30 +388,42 @@ def fit_and_label(reader, X, y, X_unlabeled, classes, *, splits, fit_params, mem
     return fitted, log_proba
 
 
-def out_of_fold(estimator, X, y, seed, fit_params):
+def out_of_fold(reader, X, y, columns, seed, fit_params):
     """Return what clones of an estimator say of the rows they were not fitted on.
+
+    Parameters
+    ----------
+    reader : TeacherReader
+        That says of itself that it is fitted: nobody needs one that is fitted on all rows.
+    X : rows
+    y : ndarray of shape (n_samples,)
+    columns : ndarray
+        Classes, or numbers of outputs.
+    seed : int
+    fit_params : dict
 
     Returns
     -------
-    log_proba : ndarray of shape (n_samples, n_classes)
+    ndarray of shape (n_samples, n_columns)
+        Log-probabilities, or values.
     """
-    splits = make_splits(None, X, y, seed, {})
+    splits = make_splits(None, X, y, seed, {}, classifier=reader.of_classes)
     fit_params = {name: value for name, value in fit_params.items() if value is not None}
-    _, log_proba = fit_and_label(
-        TeacherReader(estimator, fitted=True),  # nobody needs one that is fitted on all rows
+    _, answers = fit_and_label(
+        reader,
         X,
         y,
         None,
-        np.unique(y),
+        columns,
         splits=splits,
         fit_params=fit_params,
         n_jobs=None,
         verbose=0,
     )
-    return log_proba
+    return answers
 
 
-def make_splits(cv, X, y, seed, split_params):
+def make_splits(cv, X, y, seed, split_params, *, classifier=True):
     """Return the splits of the out-of-fold labels; whole numbers are shuffled and seeded.
 
     Raises
@@ -345,11 +434,13 @@ def make_splits(cv, X, y, seed, split_params):
     """
     if cv is None:
         # A class of fewer rows than folds is missed by some of them, but one must have enough.
-        cv = max(2, min(DEFAULT_FOLDS, np.unique(y, return_counts=True)[1].max()))
+        enough = np.unique(y, return_counts=True)[1].max() if classifier else len(y)
+        cv = max(2, min(DEFAULT_FOLDS, enough))
     if isinstance(cv, int | np.integer):
-        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
+        folds = StratifiedKFold if classifier else KFold
+        cv = folds(cv, shuffle=True, random_state=seed)
     else:
-        cv = check_cv(cv, y, classifier=True)
+        cv = check_cv(cv, y, classifier=classifier)
     try:
         splits = list(cv.split(indexable_rows(X), y, **split_params))
     except ValueError as error:
@@ -376,7 +467,7 @@ def make_splits(cv, X, y, seed, split_params):
         raise ValueError(
             f"cv leaves {np.sum(~held_out)} of {len(y)} rows without an "
             "out-of-fold label. Use a splitter that holds every row out at least once, such as "
-            "StratifiedKFold, or cv='in-sample'."
+            f"{'StratifiedKFold' if classifier else 'KFold'}, or cv='in-sample'."
         )
     return splits
 
@@ -501,7 +592,8 @@ def _fit_and_label(reader, X, y, X_unlabeled, classes, splits, fit_params, n_job
     folds = list(track(_run(calls, n_jobs, verbose), total=len(calls), text=text, verbose=verbose))
     fitted = reader if reader.fitted else folds.pop(0)
     parts, remarks = zip(*folds, strict=True)
-    log_proba, remarks = _mean_of_folds(splits, parts, n_rows(X)), sum(remarks, Remarks())
+    mean_of_folds = _mean_of_folds if reader.of_classes else _mean_value_of_folds
+    log_proba, remarks = mean_of_folds(splits, parts, n_rows(X)), sum(remarks, Remarks())
     return fitted, *_with_unlabeled(fitted, log_proba, remarks, X_unlabeled, classes, n_jobs)
 
 
@@ -532,7 +624,7 @@ def _label_folds(
         remarks += more
         n_first = len(splits[i][1])
         of_pairs[i, j], of_pairs[j, i] = log_proba[:n_first], log_proba[n_first:]
-    whole = np.empty((len(y), len(classes)))
+    whole = np.empty((len(y), alone[0].shape[1]))
     for (_, test), log_proba in zip(splits, alone, strict=True):
         whole[test] = log_proba
     of_folds = []
@@ -541,12 +633,15 @@ def _label_folds(
         for i, (_, test) in enumerate(splits):
             if nested and i != k:
                 log_proba[test] = of_pairs[i, k]
-        known = np.unique(y[train])
+        known, there = classes, slice(None)
+        if reader.of_classes:
+            known = np.unique(y[train])
+            there = np.isin(classes, known)
         further, more = _with_unlabeled(
-            readers[k], np.empty((0, len(known))), Remarks(), X_unlabeled, known, n_jobs
+            readers[k], whole[:0, there], Remarks(), X_unlabeled, known, n_jobs
         )
-        of_new = np.full((len(further), len(classes)), np.nan)
-        of_new[:, np.isin(classes, known)] = further
+        of_new = np.full((len(further), whole.shape[1]), np.nan)
+        of_new[:, there] = further
         of_folds.append((readers[k], np.concatenate([log_proba[train], of_new])))
         remarks += more
     whole, remarks = _with_unlabeled(on_all, whole, remarks, X_unlabeled, classes, n_jobs)
@@ -603,7 +698,7 @@ def _run(calls, n_jobs, verbose):
 
 def _label_fold(reader, X, y, classes, train, test, fit_params):
     y_train = take_rows(y, train)
-    if len(np.unique(y_train)) == 1:
+    if reader.of_classes and len(np.unique(y_train)) == 1:
         # Most classifiers refuse to learn a single class; its label is certain.
         certain = np.where(classes == y_train[0], 0.0, np.nan)
         return np.tile(certain, (len(test), 1)), Remarks(len(test))
@@ -615,6 +710,17 @@ def _fit_and_ask(reader, X, y, classes, train, test, fit_params):
     params = slice_params(X, fit_params, indices=train)
     fitted = reader.fit(take_rows(X, train), y_train, **params)
     return fitted, *fitted.ask(held_out, classes, must_know=np.unique(y_train))
+
+
+def _mean_value_of_folds(splits, folds, n_samples):
+    """Average what several folds say of a row; NaN if none held it out."""
+    total = np.zeros((n_samples, folds[0].shape[1]))
+    times_labeled = np.zeros(n_samples)
+    for (_, test), values in zip(splits, folds, strict=True):
+        total[test] += values
+        times_labeled[test] += 1
+    with np.errstate(invalid="ignore"):
+        return total / times_labeled[:, None]
 
 
 def _mean_of_folds(splits, folds, n_samples):

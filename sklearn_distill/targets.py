@@ -74,14 +74,10 @@ class SoftTargets:
         -------
         SoftTargets
         """
-        n_labeled = len(labels)
-        n_unlabeled = 0 if log_proba is None else len(log_proba) - n_labeled
-        weight = np.ones(n_labeled) if sample_weight is None else sample_weight
-        each = np.mean(weight)
-        if unlabeled_weight is not None and n_unlabeled:
-            each *= min(1.0, unlabeled_weight * n_labeled / n_unlabeled)
-        row_alpha = np.r_[np.broadcast_to(alpha, n_labeled).astype(float), np.ones(n_unlabeled)]
-        row_weight = np.r_[weight, np.full(n_unlabeled, each)]
+        n_rows = len(labels) if log_proba is None else len(log_proba)
+        row_alpha, row_weight = _shares_of_rows(
+            len(labels), n_rows, alpha, sample_weight, unlabeled_weight
+        )
         silent = np.zeros(0) if log_proba is None else np.isnan(log_proba).all(axis=1)
         if silent.any():
             row_alpha[silent] = 0.0
@@ -189,6 +185,105 @@ class SoftTargets:
 
 
 @dataclass(frozen=True, eq=False)
+class RegressionTargets:
+    """The same of values: labels and teacher, one or several numbers for each row.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_labeled,) or (n_labeled, n_outputs)
+        The real values, as the user gave them.
+    taught : ndarray of shape (n_rows, n_outputs) or None
+        The teacher's; None if there is no teacher.
+    row_alpha, row_weight : ndarray of shape (n_rows,)
+        As in :class:`SoftTargets`.
+    """
+
+    values: np.ndarray
+    taught: np.ndarray | None
+    row_alpha: np.ndarray
+    row_weight: np.ndarray
+
+    @classmethod
+    def from_alpha(cls, values, taught, alpha, sample_weight=None, unlabeled_weight=None):
+        """Make targets of values, and of what the teacher says of these and further rows.
+
+        Parameters
+        ----------
+        values, taught
+            As the attributes.
+        alpha, sample_weight, unlabeled_weight
+            As in :meth:`SoftTargets.from_alpha`.
+
+        Returns
+        -------
+        RegressionTargets
+        """
+        n_rows = len(values) if taught is None else len(taught)
+        row_alpha, row_weight = _shares_of_rows(
+            len(values), n_rows, alpha, sample_weight, unlabeled_weight
+        )
+        silent = np.zeros(0) if taught is None else np.isnan(taught).any(axis=1)
+        if silent.any():
+            row_alpha[silent] = 0.0
+            taught = np.where(silent[:, None], 0.0, taught)
+        return cls(values, taught, row_alpha, row_weight)
+
+    @property
+    def n_labeled(self):
+        """Number of rows with a real value."""
+        return len(self.values)
+
+    @property
+    def n_rows(self):
+        """Number of rows, with those that only the teacher labelled."""
+        return len(self.row_alpha)
+
+    @property
+    def n_outputs(self):
+        """Number of values of a row."""
+        return 1 if self.values.ndim == 1 else self.values.shape[1]
+
+    def as_given(self, values):
+        """Return values of shape (n, n_outputs) in the shape in which the user gave his."""
+        return values[:, 0] if self.values.ndim == 1 else values
+
+    def blended(self):
+        """Return (1 - alpha) y + alpha t, in the shape of y.
+
+        Without a share of the teacher in any row these are the real values themselves.
+        """
+        if self.taught is None or not self.row_alpha.any():
+            return self.values
+        own = self.values.reshape(self.n_labeled, -1).astype(np.float64)
+        blend = self.taught.copy()
+        share = self.row_alpha[: self.n_labeled, None]
+        # Where the teacher has no share its answer is not even multiplied: it may be anything.
+        blend[: self.n_labeled] = np.where(
+            share > 0, own + share * (self.taught[: self.n_labeled] - own), own
+        )
+        return self.as_given(blend)
+
+    def stacked(self):
+        """Return each row once with its real value and once with the teacher's, where both count.
+
+        The mean of a loss over these is (1 - alpha) L(y, f) + alpha L(t, f), whatever the loss.
+
+        Returns
+        -------
+        rows : ndarray of int, shape (n_copies,)
+        values : ndarray of shape (n_copies,) or (n_copies, n_outputs)
+        weight : ndarray of shape (n_copies,)
+        """
+        of_label = self.row_weight[: self.n_labeled] * (1 - self.row_alpha[: self.n_labeled])
+        of_teacher = self.row_weight * self.row_alpha
+        own, told = np.flatnonzero(of_label > 0), np.flatnonzero(of_teacher > 0)
+        if self.taught is None or not len(told):
+            return own, self.values[own], of_label[own]
+        values = np.concatenate([self.values[own], self.as_given(self.taught[told])])
+        return np.r_[own, told], values, np.r_[of_label[own], of_teacher[told]]
+
+
+@dataclass(frozen=True, eq=False)
 class TransferSet:
     """The rows that a student learns from, and what it is to learn: all that a strategy gets.
 
@@ -200,7 +295,7 @@ class TransferSet:
         Real labels, as the user gave them.
     X_unlabeled : rows or None
         Rows that only the teacher labelled.
-    targets : SoftTargets
+    targets : SoftTargets or RegressionTargets
         Rows of X, then of X_unlabeled.
     reader : TeacherReader or None
         Who labelled the rows, for strategies that look inside; None if there is no teacher.
@@ -280,67 +375,15 @@ class TransferSet:
         return take_rows(stacked, rows), slice_params(stacked, params, indices=rows) | own
 
 
-def temper(proba, temperature):
-    """Raise probabilities to the power ``1 / temperature`` and renormalise.
-
-    For probabilities p = softmax(z) this is softmax(z / temperature).
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        Non-negative, with a positive entry in every row.
-    temperature : float
-        Above 1 flattens, below 1 sharpens, 1 changes nothing.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes)
-    """
-    if temperature == 1:
-        return proba
-    # Dividing by the largest first keeps small powers from underflowing.
-    powered = (proba / proba.max(axis=1, keepdims=True)) ** (1 / temperature)
-    powered /= powered.sum(axis=1, keepdims=True)
-    return powered
-
-
-def untemper(proba, temperature):
-    """Undo :func:`temper`: raise to the power ``temperature`` and renormalise."""
-    return temper(proba, 1 / temperature)
-
-
-def lift_zeros(log_proba, floor):
-    """Return log-probabilities in which no class is impossible.
-
-    Forests, neighbours and trees count votes. A class without a vote gets an exact zero, which
-    says "rarer than I can count", and whose logarithm no temperature can soften. If there is such
-    a zero, everything below the floor is lifted to it, so that the order of the rows is kept. A
-    teacher that gives no zero anywhere, such as a network or a booster, knows its small
-    probabilities and is taken at its word.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n_rows, n_classes)
-        -inf for exact zeros, NaN where the teacher could not know the class (it was fitted on a
-        fold without it). A row of which it knows nothing stays as it is.
-    floor : float
-        Smallest probability of a class, times the number of classes.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_classes)
-        Finite, each row normalised, but for those of NaN.
-    """
-    least = np.log(floor / log_proba.shape[1])
-    unknown = np.isnan(log_proba)
-    if np.isneginf(log_proba).any():
-        lifted = np.fmax(log_proba, least)
-    elif unknown.any():
-        lifted = np.where(unknown, least, log_proba)
-    else:
-        return log_proba
-    lifted[unknown.all(axis=1)] = np.nan
-    return lifted - np.log(np.exp(lifted) @ np.ones(lifted.shape[1]))[:, None]
+def _shares_of_rows(n_labeled, n_rows, alpha, sample_weight, unlabeled_weight):
+    """Return the weight of the teacher in each row, and the weight of each row."""
+    n_unlabeled = n_rows - n_labeled
+    weight = np.ones(n_labeled) if sample_weight is None else sample_weight
+    each = np.mean(weight)
+    if unlabeled_weight is not None and n_unlabeled:
+        each *= min(1.0, unlabeled_weight * n_labeled / n_unlabeled)
+    row_alpha = np.r_[np.broadcast_to(alpha, n_labeled).astype(float), np.ones(n_unlabeled)]
+    return row_alpha, np.r_[weight, np.full(n_unlabeled, each)]
 
 
 def _one_per_row(value, n_samples):

@@ -11,8 +11,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_distill import BoosterTeacher, DistillationClassifier
-from sklearn_distill.targets import lift_zeros
 from sklearn_distill.teachers import TeacherReader, is_fitted
+from sklearn_distill.tempering import lift_zeros
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
 TREE = DecisionTreeClassifier(max_leaf_nodes=16, random_state=0)

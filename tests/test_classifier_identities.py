@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_distill import DistillationClassifier, SampledLabels
-from sklearn_distill.targets import temper
+from sklearn_distill.tempering import temper
 
 X, y = load_iris(return_X_y=True)
 # Rows of iris repeat; a student with free logits must be able to tell them apart.

@@ -19,7 +19,13 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, SGDClassifier
+from sklearn.linear_model import (
+    BayesianRidge,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -38,6 +44,7 @@ from sklearn_distill import (
     SampledLabels,
     SoftBoosting,
     TargetRegression,
+    TeacherEnsemble,
     TorchTeacher,
     WeightedLabels,
 )
@@ -194,6 +201,7 @@ NETWORK_ALONE = {
 }
 
 READY = ReadyTeacher()
+TWO = [("logistic", LOGISTIC), ("bayes", GaussianNB())]
 CV_ASKS_FOR_CLONES = {
     WEIGHTS_ON_DENSE: "the check sets cv, which asks for clones of a teacher that has no fit",
 }
@@ -318,6 +326,31 @@ INSTANCES = {
         }
         | CV_ASKS_FOR_CLONES
         | {WEIGHTS_ON_SPARSE: CV_ASKS_FOR_CLONES[WEIGHTS_ON_DENSE]},
+    ),
+    # -- several teachers
+    **{
+        f"several teachers, {pooling}": (TeacherEnsemble(TWO, pooling=pooling), {})
+        for pooling in ("arithmetic", "geometric", "confidence")
+    },
+    "several teachers, validation": (
+        TeacherEnsemble(TWO, pooling="validation"),
+        {},
+    ),
+    "several regressors": (TeacherEnsemble([("a", Ridge()), ("b", BayesianRidge())]), {}),
+    "several regressors, confidence": (
+        TeacherEnsemble([("a", BayesianRidge()), ("b", BayesianRidge(alpha_1=1))]).set_params(
+            pooling="confidence"
+        ),
+        {"check_dtype_object": "BayesianRidge itself has no deviations of rows of objects"},
+    ),
+    "tree from several teachers": (distilled(TWO, TREE, cv=2), STUDENT_PREDICTS_NAN),
+    "tree from several teachers, confidence": (
+        distilled(TeacherEnsemble(TWO, pooling="confidence"), TREE, cv="in-sample"),
+        STUDENT_PREDICTS_NAN,
+    ),
+    "tree of some columns": (
+        distilled(LOGISTIC, TREE, cv="in-sample", student_columns=slice(None)),
+        STUDENT_PREDICTS_NAN,
     ),
     # -- regressors
     "ridge from logistic, out-of-fold": (distilled(LOGISTIC, Ridge(), cv=2), {}),
@@ -541,6 +574,7 @@ def double_precision():
     "ignore:temperature=1 and alpha=0. .* labels alone",
     EMPTY_WARNING,
 )
+@pytest.mark.filterwarnings("ignore:The member")
 @parametrize_with_checks(
     [estimator for estimator, _ in INSTANCES.values()], expected_failed_checks=expected_failures
 )

@@ -15,7 +15,7 @@ PACKAGE = Path(sklearn_distill.__file__).parent
 ROOMS = [
     ["utils"],
     ["losses"],
-    ["hints", "augmentation", "calibration", "doubts", "trust"],
+    ["hints", "augmentation", "calibration", "doubts", "trust", "tempering", "pooling"],
     ["nn"],
     ["teachers"],
     ["labelling"],

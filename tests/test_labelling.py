@@ -40,8 +40,9 @@ from torch import nn
 
 from sklearn_distill import DistillationClassifier, TorchTeacher, labelling
 from sklearn_distill.labelling import CHUNK_ROWS, label
-from sklearn_distill.targets import SoftTargets, lift_zeros
+from sklearn_distill.targets import SoftTargets
 from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.tempering import lift_zeros
 from sklearn_distill.utils.content import content_key
 from tests.stubs import (
     Calls,

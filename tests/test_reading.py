@@ -27,7 +27,6 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from sklearn_distill import DistillationClassifier, TorchTeacher
-from sklearn_distill.targets import lift_zeros
 from sklearn_distill.teachers import TeacherReader, is_fitted, read_output, warn_how_it_is_read
 from sklearn_distill.teachers._outputs import (
     FOREIGN_MASS_TOLERANCE,
@@ -36,6 +35,7 @@ from sklearn_distill.teachers._outputs import (
     check_proba,
     refuse_missing_classes,
 )
+from sklearn_distill.tempering import lift_zeros
 from tests.stubs import (
     Calls,
     CentroidClassifier,

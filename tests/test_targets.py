@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import log_softmax, softmax
 
 from sklearn_distill.decoding import fit_power
-from sklearn_distill.targets import SoftTargets, lift_zeros, temper, untemper
+from sklearn_distill.targets import SoftTargets
+from sklearn_distill.tempering import lift_zeros, temper, untemper
 
 LOGITS = arrays(
     np.float64,

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.parity import ParityError
-from sklearn_distill.export.readers._model import standalone_of
+from sklearn_distill.export.readers._model import rows_of_student, standalone_of
 from sklearn_distill.utils.dispatch import name_of
 
 #: What is added to the archive.
@@ -110,7 +110,7 @@ def save_model(model, path, X_sample=None):
             trusted = skops.get_untrusted_types(file=temporary)
             loaded = load_model(temporary, trusted=trusted)
             if X_sample is not None:
-                _compare(student, loaded, X_sample)
+                _compare(student, loaded, rows_of_student(model, X_sample))
         except (OSError, ParityError):
             raise
         except Exception as error:  # of torch tensors and of compiled types

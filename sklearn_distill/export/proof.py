@@ -10,7 +10,11 @@ from sklearn_distill.export.parity import ParityError, compare, edge_rows
 from sklearn_distill.export.program import NotReadable
 from sklearn_distill.export.readers import read_model
 from sklearn_distill.export.readers._columns import Columns
-from sklearn_distill.export.readers._model import READABLE, student_and_decoder
+from sklearn_distill.export.readers._model import (
+    READABLE,
+    rows_of_student,
+    student_and_decoder,
+)
 from sklearn_distill.export.rows import RowFormat, some_of
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
@@ -64,7 +68,7 @@ class Proof:
 
     def __init__(self, model, X_sample, inputs):
         self.model, self.inputs = model, inputs
-        self.X = _checked_sample(some_of(X_sample, MOST_ROWS))
+        self.X = _checked_sample(rows_of_student(model, some_of(X_sample, MOST_ROWS)))
         self.student = name_of(last_step(student_and_decoder(model)[0]))
         self.notes = []
         self.is_text = _is_text(self.X)

@@ -6,7 +6,7 @@ from sklearn_distill.export.files import check_writable, kept_if_proved
 from sklearn_distill.export.folding import fold
 from sklearn_distill.export.program import LEAF, Layers, Link, NotReadable, Trees
 from sklearn_distill.export.readers import read_model
-from sklearn_distill.export.readers._model import student_and_decoder
+from sklearn_distill.export.readers._model import rows_of_student, student_and_decoder
 from sklearn_distill.export.rows import RowFormat, some_of
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import last_step
@@ -56,6 +56,7 @@ def export_text(model, X_sample=None, *, decimals=3):
     |  petal width (cm) <= 1.75: 0: 0.000, 1: 0.907, 2: 0.093
     |  else: 0: 0.000, 1: 0.022, 2: 0.978
     """
+    X_sample = rows_of_student(model, X_sample)
     program = _read(model, X_sample)
     if isinstance(program.body, Layers):
         return _scorecard(program, decimals)
@@ -111,6 +112,7 @@ def export_sql(model, X_sample=None, *, positive=None, path=None):
     >>> print(export_sql(tree, X))
     CASE WHEN "petal width (cm)" <= 0.8000000417232512 THEN 1.0 ELSE 0.0 END
     """
+    X_sample = rows_of_student(model, X_sample)
     program = _read(model, X_sample)
     column = _column_of(program, positive)
     if isinstance(program.body, Layers):
@@ -164,7 +166,7 @@ def monotone_directions(model, X_sample=None, *, most_rows=200):
     """
     from sklearn_distill.export.proof import sample_for
 
-    X_sample = sample_for(model) if X_sample is None else X_sample
+    X_sample = sample_for(model) if X_sample is None else rows_of_student(model, X_sample)
     program = _program(model, X_sample)
     if not isinstance(program.body, Trees):
         raise TypeError("Only trees and ensembles of them have thresholds to be looked at.")

@@ -163,6 +163,27 @@ def rival_of_budget(X, y, footprint, scoring, n_jobs, random_state, artefact):
     return found.best_estimator_, found.best_name_.removesuffix(", hard labels")
 
 
+def on_columns_of(model, X, y, rival, what):
+    """Return a rival that takes the rows of a model, of which its student sees some columns.
+
+    Parameters
+    ----------
+    model : estimator
+    X, y : rows and labels
+        Of training, with all columns.
+    rival : estimator
+        Fitted on the student's columns; returned as it is if these are all.
+    what : str
+        What it is, which is returned beside it.
+    """
+    columns = getattr(model, "student_columns_", None)
+    if columns is None:
+        return rival, what
+    names = list(columns.positions if columns.names is None else columns.names)
+    twin = DistillationClassifier(None, clone_of(rival), alpha=0.0, student_columns=names)
+    return twin.fit(X, y), what
+
+
 def logistic(X, y):
     """Return a plain logistic regression behind what the columns need, and its setting."""
     model = prepared(LogisticRegression(max_iter=1000), X, by_splits=False)

@@ -2,12 +2,14 @@
 
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 import sklearn_distill.metrics as metrics
 from sklearn_distill._classifier_cv import LEAST
+from sklearn_distill.export.readers._model import rows_of_student
 from sklearn_distill.footprint import artefact_of, as_it_is, measure, take_some
 from sklearn_distill.report import _costs, _rivals, _where
 from sklearn_distill.report._result import TOP, DistillationReport
@@ -100,16 +102,20 @@ class Study:
             return
         rows = self.X_train, self.y_train
         twin = _rivals.hard_twin(self.model)
+        seen = partial(_rivals.on_columns_of, self.model, *rows)
+        own_rows = rows_of_student(self.model, self.X_train), self.y_train
         makers = {
             "hard": lambda: _rivals.fitted(twin, *rows),
             "tuned": lambda: _rivals.tuned_twin(
                 twin, *rows, self.score.scoring, tuned_grid, self.n_jobs
             ),
-            "same-budget": lambda: _rivals.rival_of_budget(
-                *(*rows, self._budget(), self.score.scoring),
-                *(self.n_jobs, self.random_state, self.artefact),
+            "same-budget": lambda: seen(
+                *_rivals.rival_of_budget(
+                    *(*own_rows, self._budget(), self.score.scoring),
+                    *(self.n_jobs, self.random_state, self.artefact),
+                )
             ),
-            "logistic": lambda: _rivals.logistic(*rows),
+            "logistic": lambda: seen(*_rivals.logistic(*own_rows)),
         }
         for name in wanted:
             try:

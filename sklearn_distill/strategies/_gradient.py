@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 
@@ -13,7 +14,7 @@ from sklearn_distill.hints import LayerHint
 from sklearn_distill.losses import LOGIT_LOSSES, get_feature_loss, get_logit_loss
 from sklearn_distill.strategies._class_weight import balanced_weight
 from sklearn_distill.strategies._strategy import Strategy
-from sklearn_distill.teachers import TorchTeacher, innermost, read_layer
+from sklearn_distill.teachers import TeacherEnsemble, TorchTeacher, innermost, read_layer
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
 from sklearn_distill.utils.dispatch import is_module, is_network, is_of_kind, name_of
 from sklearn_distill.utils.seeds import own_rng
@@ -204,7 +205,7 @@ class GradientTraining(Strategy):
                 student, rows = self._net_of(student, rows, transfer_set, seed)
             else:
                 nets.warn_of_unused_parts(student)
-            hints = None if inside is None else _hint_losses(self.hints, *inside, device)
+            hints = None if inside is None else _hint_losses(*inside, device)
             objective = self._objective(student, targets, bare, device, seed, hints)
             if renew is not None:
                 self._refuse_fresh_rows(student, targets)
@@ -274,7 +275,7 @@ class GradientTraining(Strategy):
             )
 
     def _inside_of_teacher(self, transfer_set):
-        """Return the model that has the layers, and rows for it; None if no hint asks."""
+        """Return hints, the model that has the layers, and rows for it; None if no hint asks."""
         if not self.hints or transfer_set.targets.log_proba is None:
             return None
         if transfer_set.reader is None:
@@ -283,7 +284,11 @@ class GradientTraining(Strategy):
             )
         # The student's transformers are not the teacher's: it gets the rows from before them.
         given = transfer_set.as_given or transfer_set
-        return innermost(transfer_set.reader.teacher, given.all_rows())
+        teacher, rows, hints = transfer_set.reader.teacher, given.all_rows(), self.hints
+        if isinstance(teacher, TeacherEnsemble):
+            name, hints = _hints_of_member(hints, teacher)
+            teacher, rows = teacher.member(name, rows)
+        return hints, *innermost(teacher, rows)
 
 
 def _drawn_anew(renew, seed):
@@ -385,11 +390,33 @@ def _held(inside, device, asked):
     from sklearn_distill.nn.capture import undisturbed
 
     with ExitStack() as stack:
-        if inside is not None and isinstance(inside[0], TorchTeacher):
-            stack.enter_context(undisturbed(inside[0].module, device))
+        if inside is not None and isinstance(inside[1], TorchTeacher):
+            stack.enter_context(undisturbed(inside[1].module, device))
         for module in asked:
             stack.enter_context(undisturbed(module))
         yield
+
+
+def _hints_of_member(hints, ensemble):
+    """Return the member of several teachers that hints name, and the hints for it alone.
+
+    The first part of each path is the name: "net.encoder.2".
+    """
+    names = {hint.teacher_layer.partition(".")[0] for hint in hints}
+    if len(names) > 1:
+        raise ValueError(
+            f"hints name layers of several members of the teacher, {sorted(names)}. Take those of "
+            "one member."
+        )
+    for_it = [replace(hint, teacher_layer=hint.teacher_layer.partition(".")[2]) for hint in hints]
+    name = names.pop()
+    known = [member for member, _ in ensemble.estimators]
+    if name not in known:
+        raise ValueError(
+            f"The teacher has no member {name!r}, which a hint on {hints[0].teacher_layer!r} "
+            f"names. Begin the layer with one of {known}: '{known[0]}.{hints[0].teacher_layer}'."
+        )
+    return name, for_it
 
 
 def _hint_losses(hints, teacher, rows, device):

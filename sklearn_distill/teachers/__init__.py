@@ -1,6 +1,7 @@
 """Everything between a teacher of any make and its class log-probabilities."""
 
 from sklearn_distill.teachers._boosters import BoosterTeacher
+from sklearn_distill.teachers._ensemble import TeacherEnsemble, as_teacher
 from sklearn_distill.teachers._layers import innermost, read_layer
 from sklearn_distill.teachers._out_of_bag import has_out_of_bag_votes, read_out_of_bag
 from sklearn_distill.teachers._outputs import Remarks, read_output
@@ -10,12 +11,18 @@ from sklearn_distill.teachers._reader import (
     warn_how_it_is_read,
 )
 from sklearn_distill.teachers._torch import TorchTeacher
+from sklearn_distill.teachers._values import ValueReader, as_values, check_gives_values
 
 __all__ = [
     "BoosterTeacher",
     "Remarks",
+    "TeacherEnsemble",
     "TeacherReader",
     "TorchTeacher",
+    "ValueReader",
+    "as_teacher",
+    "as_values",
+    "check_gives_values",
     "has_out_of_bag_votes",
     "innermost",
     "is_fitted",

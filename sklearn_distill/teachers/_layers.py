@@ -40,6 +40,8 @@ def innermost(teacher, X):
         if isinstance(teacher, FrozenEstimator):
             teacher = teacher.estimator
         elif hasattr(teacher, "student_"):
+            columns = getattr(teacher, "student_columns_", None)
+            X = X if columns is None else columns.take(X)
             teacher = teacher.student_
         elif hasattr(teacher, "decoder"):  # a distilled student on its own
             teacher = teacher.student

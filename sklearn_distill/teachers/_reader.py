@@ -7,7 +7,7 @@ whether a number is a probability or a logit.
 
 import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,6 +50,9 @@ class TeacherReader:
 
     teacher: object
     fitted: bool
+
+    #: Whether what it is asked for are the log-probabilities of classes.
+    of_classes = True
 
     @classmethod
     def of(cls, teacher):
@@ -102,7 +105,10 @@ class TeacherReader:
         -------
         TeacherReader
         """
-        twin = clone_of(thawed(self.teacher) if self.fitted else self.teacher)
+        template = thawed(self.teacher) if self.fitted else self.teacher
+        if self.fitted and hasattr(template, "thawed"):
+            template = template.thawed()
+        twin = clone_of(template)
         twin.fit(X, y, **fit_params)  # some return None, or a history
         return replace(self, teacher=twin, fitted=True)
 
@@ -161,6 +167,16 @@ class TeacherReader:
         must_know = classes if must_know is None else must_know
         refuse_missing_classes(known, must_know, who="The teacher")
         who = f"The teacher {self.name} returned"
+        with self._alone():
+            known, output, is_log, doubt = self._ask(X, known)
+        refuse_missing_classes(known, must_know, who="The teacher")
+        log_proba = log_of(output, is_log, n_rows(X), known, who)
+        log_proba, remarks = align_columns(log_proba, known, classes, who=who)
+        return log_proba, replace(remarks, doubt=doubt)
+
+    @contextmanager
+    def _alone(self):
+        """Have the torch modules inside for oneself, and the generators that they draw from."""
         with ExitStack() as stack:
             if self.modules:
                 from sklearn_distill.nn.capture import undisturbed
@@ -169,11 +185,7 @@ class TeacherReader:
                 for module in self.modules:
                     stack.enter_context(undisturbed(module))
                 stack.enter_context(seeded(0))  # skorch's loader draws from the global generator
-            known, output, is_log, doubt = self._ask(X, known)
-        refuse_missing_classes(known, must_know, who="The teacher")
-        log_proba = log_of(output, is_log, n_rows(X), known, who)
-        log_proba, remarks = align_columns(log_proba, known, classes, who=who)
-        return log_proba, replace(remarks, doubt=doubt)
+            yield
 
     def log_proba(self, X, classes):
         """Return the log-probabilities of :meth:`ask`, and warn of what there is to be said.

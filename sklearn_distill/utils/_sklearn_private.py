@@ -11,11 +11,13 @@ from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_method_params as slice_params
 from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "ACTIVATIONS",
+    "BaseComposition",
     "BaseSearchCV",
     "HasMethods",
     "Interval",

@@ -99,20 +99,33 @@ def transform_eval_rows(pipeline, params):
     head, _ = head_and_last(pipeline)
     if head is None:
         return params
-    also = pipeline.transform_input or ()
-    return {name: _transform_eval(head, name, value, also) for name, value in params.items()}
+    return transform_eval(head.transform, params, pipeline.transform_input or ())
 
 
-def _transform_eval(head, name, value, also):
+def transform_eval(transform, params, also=()):
+    """Pass the rows among fit parameters through a function; see :func:`transform_eval_rows`.
+
+    Parameters
+    ----------
+    transform : callable
+        Of rows.
+    params : dict
+    also : collection of str
+        Names of further parameters that are rows.
+    """
+    return {name: _transform_eval(transform, name, v, also) for name, v in params.items()}
+
+
+def _transform_eval(transform, name, value, also):
     # Of a Pipeline in a Pipeline the names have a prefix.
     last_part = name.rpartition("__")[2]
     if value is None:
         return None
     if last_part == "eval_set":
-        return [(head.transform(X), y) for X, y in _pairs_of_rows(value)]
+        return [(transform(X), y) for X, y in _pairs_of_rows(value)]
     if last_part in _EVAL_ROWS or name in also:
         several = type(value) is tuple
-        return tuple(map(head.transform, value)) if several else head.transform(value)
+        return tuple(map(transform, value)) if several else transform(value)
     return value
 
 

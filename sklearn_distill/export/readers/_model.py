@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._distilled import DistilledClassifier
@@ -91,8 +93,36 @@ def standalone_of(model):
     if model is last:
         return alone
     if isinstance(alone, DistilledClassifier):
+        columns = getattr(last, "student_columns_", None)
+        if columns is not None:
+            steps = [("student_columns", _selection(columns)), ("student", alone.student)]
+            alone = DistilledClassifier(Pipeline(steps), alone.decoder)
         return DistilledClassifier(with_last_step(model, alone.student), alone.decoder)
     return model
+
+
+def rows_of_student(model, X):
+    """Return rows of the columns that an exported model takes.
+
+    Parameters
+    ----------
+    model : estimator
+        If its student sees a part of the columns, X may have these or all.
+    X : rows or None
+    """
+    columns = getattr(model, "student_columns_", None)
+    return X if columns is None else columns.take(X)
+
+
+def _selection(columns):
+    """Return a fitted transformer that leaves some columns, for after others in a Pipeline."""
+    if columns.names is not None:
+        raise TypeError(
+            "Cannot export a Pipeline whose model takes some columns by name (student_columns). "
+            "Name them by position, or export the model without the Pipeline."
+        )
+    selection = ColumnTransformer([("kept", "passthrough", list(columns.positions))])
+    return selection.fit(np.zeros((1, columns.n_whole)))
 
 
 def read_model(model, X):
