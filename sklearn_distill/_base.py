@@ -22,7 +22,6 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_memory
 
 from sklearn_distill.augmentation._adapters import as_augmenter, draw_rows
-from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.labelling import (
     Labels,
     label_new_rows,
@@ -33,9 +32,7 @@ from sklearn_distill.labelling import (
 from sklearn_distill.rules import keeps_labels
 from sklearn_distill.strategies import (
     STRATEGIES,
-    HardLabels,
     check_before_teaching,
-    select_strategy,
     teach,
     warn_of_last_resort,
 )
@@ -45,7 +42,6 @@ from sklearn_distill.teachers import (
     TeacherReader,
     as_teacher,
     is_fitted,
-    read_output,
 )
 from sklearn_distill.utils._sklearn_private import (
     HasMethods,
@@ -79,6 +75,9 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     Subclasses have at least the parameters of the constraints below.
     """
+
+    #: What teachers are, what they give, and the rules for "auto", of a subclass.
+    _kind = _answers = _rules = None
 
     _parameter_constraints: dict = {
         "teacher": [
@@ -274,7 +273,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         if self.alpha != "auto":
             return self.alpha
         new_rows = X_unlabeled is not None or self._augments()
-        return 0.0 if keeps_labels(self.student, new_rows) else "auto"
+        return 0.0 if keeps_labels(self.student, new_rows, self._rules) else "auto"
 
     def _asks_teacher(self, X_unlabeled=None):
         """Tell whether the student is to learn anything of the teacher, or may be."""
@@ -291,9 +290,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def _choose_strategy(self, student, asks_teacher):
         """Return a copy of the strategy that teaches this student, with all it inherits."""
-        bare = last_step(student)
-        twin = not asks_teacher and is_of_kind(bare, "classifier") and not is_network(bare)
-        strategy = clone(select_strategy(HardLabels() if twin else self.strategy, student))
+        strategy = clone(self._select_strategy(student, asks_teacher))
         settings = strategy.get_params(deep=False)
         # None is "not set": 0 is a seed.
         strategy.set_params(
@@ -305,18 +302,6 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         )
         strategy._validate_params()
         return strategy
-
-    def _offers(self, method):
-        """Tell whether the student, fitted or taught as it would be, can give ``method``."""
-        if "decoder_" in vars(self):
-            return self.decoder_.offers(self.student_, method)
-        if self.student is None:
-            return True  # the default network gives everything
-        try:
-            strategy = self._choose_strategy(self.student, self._asks_teacher())
-        except TypeError:
-            return False
-        return (strategy.decoder_class or ProbabilityDecoder).offers(self.student, method)
 
     def _read_teacher(self, X_unlabeled, teacher_output):
         """Return the reader of the teacher; None if there is none, or nobody asks it."""
@@ -333,7 +318,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         if not self._asks_teacher(X_unlabeled):
             return Labels(reader)
         if reader is None:
-            return Labels(None, read_output(teacher_output, X, classes), "given")
+            return Labels(None, self._read_output(teacher_output, X, classes), "given")
         asking = {
             "fit_params": routed["teacher"]["fit"],
             "memory": check_memory(self.memory),
@@ -366,9 +351,22 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def _draw(self, X, y, classes, said, seed, memory):
         """Return new rows, and what the teacher says of them."""
-        X_new = draw_rows(self.augmenter, X, y, seed, np.exp(said.log_proba[: len(y)]))
+        proba = self._probabilities(said.log_proba[: len(y)])
+        X_new = draw_rows(self.augmenter, X, y, seed, proba)
         asking = {"n_jobs": self.n_jobs, "memory": memory, "quiet": True}
         return X_new, label_rows(said.reader, X_new, None, classes, **asking)
+
+    @abstractmethod
+    def _select_strategy(self, student, asks_teacher):
+        """Return the strategy that teaches this student."""
+
+    @abstractmethod
+    def _read_output(self, teacher_output, X, classes):
+        """Return what a teacher said that is not here, looked at."""
+
+    @abstractmethod
+    def _probabilities(self, answers):
+        """Return the probabilities that an augmenter may ask for, of the labelled rows."""
 
     @abstractmethod
     def _settle(self, X, y, labels, said, X_unlabeled, fit_params):
@@ -392,13 +390,13 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         may_predict = (
             hasattr(teacher, "predict")
             or hasattr(teacher, "predict_proba")
-            or is_of_kind(teacher, "classifier")
+            or is_of_kind(teacher, self._kind)
             or is_module(teacher)
         )
         if reader is not None and not may_predict:
             # A stack has no predict before it is fitted, which the constraints cannot tell.
             raise ValueError(
-                f"The 'teacher' parameter of {name} must be a classifier or None. "
+                f"The 'teacher' parameter of {name} must be a {self._kind} or None. "
                 f"Got {self.teacher!r} instead."
             )
         if reader is not None and teacher_output is not None:
@@ -410,7 +408,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
             if teacher_output is None:
                 raise ValueError(
                     f"{name} has teacher=None and no teacher_output. Pass a teacher, or its "
-                    "probabilities as fit(..., teacher_output=P), or alpha=0 for a student "
+                    f"{self._answers} as fit(..., teacher_output=P), or alpha=0 for a student "
                     "without a teacher."
                 )
             new_rows = {"X_unlabeled": X_unlabeled is not None, "augmenter": self._augments()}

@@ -12,16 +12,23 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from sklearn_distill._base import BaseDistillation
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
 from sklearn_distill.calibration import calibrating_factor
+from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.doubts import knows_by_heart, warn_if_contradicting
 from sklearn_distill.labelling import Labels, label_rows, out_of_fold
 from sklearn_distill.rules import RULES, asks_for_losses, compare, kind_of, settle
-from sklearn_distill.strategies import check_before_teaching, counted_class_weight
+from sklearn_distill.strategies import (
+    HardLabels,
+    check_before_teaching,
+    counted_class_weight,
+    select_strategy,
+)
 from sklearn_distill.targets import SoftTargets
-from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.teachers import TeacherReader, read_output
 from sklearn_distill.tempering import lift_zeros
 from sklearn_distill.trust import TRUST, orthogonal, trust_in_rows, weighted_soft_labels
 from sklearn_distill.utils._sklearn_private import Interval, StrOptions
-from sklearn_distill.utils.dispatch import name_of, tags_of
+from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of, tags_of
+from sklearn_distill.utils.pipelines import last_step
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import n_rows
 
@@ -214,6 +221,8 @@ default=None
     3.8
     """
 
+    _kind, _answers, _rules = "classifier", "probabilities", RULES
+
     _parameter_constraints: dict = {
         **BaseDistillation._parameter_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -338,6 +347,29 @@ default=None
         vars(self).update({k: v for k, v in vars(model).items() if k.endswith("_")})
         self.reason_ = "There are no labels: the teacher alone is learned from."
         return self
+
+    def _select_strategy(self, student, asks_teacher):
+        bare = last_step(student)
+        twin = not asks_teacher and is_of_kind(bare, "classifier") and not is_network(bare)
+        return select_strategy(HardLabels() if twin else self.strategy, student)
+
+    def _offers(self, method):
+        """Tell whether the student, fitted or taught as it would be, can give ``method``."""
+        if "decoder_" in vars(self):
+            return self.decoder_.offers(self.student_, method)
+        if self.student is None:
+            return True  # the default network gives everything
+        try:
+            strategy = self._choose_strategy(self.student, self._asks_teacher())
+        except TypeError:
+            return False
+        return (strategy.decoder_class or ProbabilityDecoder).offers(self.student, method)
+
+    def _read_output(self, teacher_output, X, classes):
+        return read_output(teacher_output, X, classes)
+
+    def _probabilities(self, answers):
+        return np.exp(answers)
 
     def _asks_about_new_rows_only(self, X_unlabeled):
         return super()._asks_about_new_rows_only(X_unlabeled) and not self.calibrate

@@ -1,7 +1,7 @@
 """A student on its own, and the predictions that it shares with the model it comes from."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -97,6 +97,90 @@ class DecodedClassifier(ClassifierMixin):
             ``predict_proba``.
         """
         return self._decode("decision_function", X)
+
+
+class DecodedRegressor(RegressorMixin):
+    """The predictions of a student of values; as :class:`DecodedClassifier`."""
+
+    def predict(self, X):
+        """Predict the value of each row.
+
+        Parameters
+        ----------
+        X : rows of the same kind as in ``fit``
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        check_is_fitted(self)
+        decoder, student = self._decoded()
+        columns = vars(self).get("student_columns_")
+        if columns is not None:
+            X = columns.take(X, name_of(self))
+        return decoder.predict(student, X)
+
+
+class DistilledRegressor(DecodedRegressor, FrozenMixin, BaseEstimator):
+    """A distilled student of values on its own: without its teacher and training rows.
+
+    What :meth:`DistillationRegressor.standalone` returns, to be saved, shipped and exported. As
+    with :class:`~sklearn.frozen.FrozenEstimator`, ``fit`` changes nothing and ``clone`` returns
+    the object itself.
+
+    Parameters
+    ----------
+    student : estimator
+        Fitted.
+    decoder : Decoder
+        How its output becomes values.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features seen during fit. Only if the student has it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only if the student has it.
+
+    See Also
+    --------
+    DistillationRegressor : Makes it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from sklearn_distill import DistillationRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> teacher = RandomForestRegressor(random_state=0)
+    >>> model = DistillationRegressor(teacher, DecisionTreeRegressor(max_leaf_nodes=8)).fit(X, y)
+    >>> small = model.standalone()
+    >>> bool((small.predict(X) == model.predict(X)).all())
+    True
+    """
+
+    def __init__(self, student, decoder):
+        self.student = student
+        self.decoder = decoder
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in ``fit``, if the student counts them."""
+        return self.student.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in ``fit``, if the student keeps them."""
+        return self.student.feature_names_in_
+
+    def _decoded(self):
+        return self.decoder, self.student
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = tags_of(self.student).input_tags
+        return tags
 
 
 class DistilledClassifier(DecodedClassifier, FrozenMixin, BaseEstimator):

@@ -201,6 +201,7 @@ def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
     weight = fit_params.pop("sample_weight", None)
     params = ensemble.params_of_members(weight, fit_params)
     rows = n_rows(X) + n_rows(X_unlabeled)
+    with_std = getattr(reader, "with_std", False)
     told, answers, std = [], [], []
     for member in ensemble.members(X):
         known = classes
@@ -212,7 +213,7 @@ def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
                     "out, or refit it on data with these classes."
                 )
         mine = member.reader
-        if ensemble.needs_std:
+        if with_std or ensemble.needs_std:
             mine = replace(mine, with_std=True)
         labels = label_training_rows(
             mine,
@@ -222,7 +223,7 @@ def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
         )
         told.append(labels)
         said = labels.log_proba
-        if ensemble.needs_std:
+        if with_std or ensemble.needs_std:
             said, deviation = np.hsplit(said, 2)
             std.append(deviation)
         answer = np.full((rows, len(classes)), np.nan)
@@ -253,6 +254,8 @@ def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
         readers = [labels.reader for labels in told]
         fitted = ensemble.with_fitted(readers, weights, X, losses, y)
         reader = replace(reader, teacher=fitted, fitted=True)
+    if with_std:
+        pooled = np.hstack([pooled, ensemble.spread(answers, std, pooled, weights)])
     return Labels(reader, pooled, source, informed)
 
 

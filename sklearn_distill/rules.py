@@ -62,6 +62,17 @@ RULES = {
     "other": Rules("this kind of student", HALF, Rule(1.0, 0.25), HALF),
 }
 
+#: The same of values, where there is no temperature to speak of.
+RULES_OF_VALUES = {
+    "tree": Rules("a tree", Rule(1.0, 1.0), Rule(1.0, 1.0), Rule(1.0, 1.0)),
+    "neighbours": Rules("nearest neighbours", HALF, HALF, HALF),
+    "forest": Rules("a forest", HALF, HALF, HALF),
+    "network": Rules("a network", HALF, HALF, HALF, guarded=False),
+    "booster": Rules("a booster", LABELS, LABELS, LABELS),
+    "linear": Rules("a linear model", LABELS, LABELS, LABELS),
+    "other": Rules("this kind of student", HALF, HALF, HALF),
+}
+
 _ROWS = {
     "unseen": "a teacher that was not fitted on these rows",
     "seen": "a teacher that was fitted on these rows and knows them by heart",
@@ -105,19 +116,19 @@ def kind_of(student):
     return "other"
 
 
-def keeps_labels(student, new_rows):
+def keeps_labels(student, new_rows, table=RULES):
     """Tell whether a student learns the labels of its rows whatever its teacher would say."""
-    rules = RULES[kind_of(student)]
+    rules = table[kind_of(student)]
     return rules.extended.alpha == 0 if new_rows else rules.unseen.alpha == rules.seen.alpha == 0
 
 
-def asks_for_losses(student, rows):
+def asks_for_losses(student, rows, table=RULES):
     """Tell whether a rule for these rows holds only for a teacher that is better than labels."""
-    rules = RULES[kind_of(student)]
+    rules = table[kind_of(student)]
     return rows == "unseen" and rules.guarded and rules.unseen.alpha > 0
 
 
-def settle(student, rows, temperature, alpha, losses=None):
+def settle(student, rows, temperature, alpha, losses=None, table=RULES):
     """Return the settings for a student, where they are "auto" by the rules.
 
     Parameters
@@ -128,15 +139,17 @@ def settle(student, rows, temperature, alpha, losses=None):
     temperature, alpha : float or "auto"
     losses : Losses, default=None
         Of teacher and student, where the rule asks for them.
+    table : dict of str to Rules
+        :data:`RULES`, or those of another kind of target.
 
     Returns
     -------
     Settings
     """
-    rules = RULES[kind_of(student)]
+    rules = table[kind_of(student)]
     rule, reason = getattr(rules, rows), f"{rules.student} and {_ROWS[rows]}"
     if alpha == "auto" and losses is not None:
-        reason += f": its log loss is {losses.teacher:.3g}, that of the student on labels is "
+        reason += f": its {losses.what} is {losses.teacher:.3g}, that of the student on labels is "
         reason += f"{losses.student:.3g}, which is {'' if losses.clear else 'not '}clearly more"
         rule = rule if losses.clear else LABELS
     elif rows != "extended" and alpha == 0:
@@ -150,16 +163,18 @@ def settle(student, rows, temperature, alpha, losses=None):
     )
     if "auto" not in (temperature, alpha):
         return settings
-    reason = f"temperature={settings.temperature:g} and alpha={settings.alpha:g}: {reason}."
+    softness = f"temperature={settings.temperature:g} and " if table is RULES else ""
+    reason = f"{softness}alpha={settings.alpha:g}: {reason}."
     return settings._replace(reason=reason)
 
 
 class Losses(NamedTuple):
-    """Mean log loss of the teacher and of the student on labels; `clear` is a better teacher."""
+    """Mean loss of the teacher and of the student on labels; `clear` is a better teacher."""
 
     teacher: float
     student: float
     clear: bool
+    what: str = "log loss"
 
 
 def compare(log_proba, log_student, labels, sample_weight=None):
@@ -177,12 +192,29 @@ def compare(log_proba, log_student, labels, sample_weight=None):
     Losses
     """
     own = np.arange(len(labels)), labels
-    weight = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, float)
-    of_teacher, of_student = -log_proba[own], -log_student[own]
+    return compare_rows(-log_proba[own], -log_student[own], sample_weight, "log loss")
+
+
+def compare_rows(of_teacher, of_student, sample_weight, what):
+    """Compare two losses in the same rows.
+
+    Parameters
+    ----------
+    of_teacher, of_student : ndarray of shape (n_labeled,)
+        NaN where nothing is known.
+    sample_weight : ndarray of shape (n_labeled,) or None
+    what : str
+        The name of the loss.
+
+    Returns
+    -------
+    Losses
+    """
+    weight = np.ones(len(of_teacher)) if sample_weight is None else np.array(sample_weight, float)
     gained = of_student - of_teacher
     weight[np.isnan(gained)] = 0.0
     if not weight.any():
-        return Losses(np.nan, np.nan, False)
+        return Losses(np.nan, np.nan, False, what)
     weight /= weight.sum()
     known = weight > 0
     weight, gained = weight[known], gained[known]
@@ -192,4 +224,5 @@ def compare(log_proba, log_student, labels, sample_weight=None):
         float(weight @ of_teacher[known]),
         float(weight @ of_student[known]),
         bool(mean > CLEARLY * error),
+        what,
     )

@@ -5,6 +5,7 @@ labels have corrected.
 """
 
 import numpy as np
+from scipy.optimize import nnls
 from scipy.special import log_softmax
 
 
@@ -52,6 +53,44 @@ def trust_in_rows(trust, log_proba, labels):
         got = TRUST[trust](log_proba[known], labels[known])
     weights[known] = _checked(np.asarray(got), known.sum())
     return weights
+
+
+def precision(values, std, y, sample_weight=None):
+    """Return how far a teacher of values is believed: the share of the noise in the real values.
+
+    The best mean of two unbiased values weighs each by the inverse of its variance. That of the
+    teacher is c s², with its standard deviation s; that of a real value is the noise σ². Both are
+    found by least squares, without negative numbers, on the squared distances: deviations
+    of trees are those of single trees, and of other teachers too small or too large.
+
+    .. math:: \\frac{\\sigma^2}{\\sigma^2 + c s_i^2}, \\qquad
+        \\min_{\\sigma^2, c \\ge 0} \\sum_i \\left((y_i - t_i)^2 - \\sigma^2 - c s_i^2\\right)^2
+
+    Parameters
+    ----------
+    values, std, y : ndarray of shape (n_labeled, n_outputs)
+        What the teacher says of rows that it has not seen, its standard deviations, and the real
+        values.
+    sample_weight : ndarray of shape (n_labeled,), default=None
+
+    Returns
+    -------
+    ndarray of shape (n_labeled,)
+        The mean over outputs.
+    """
+    known = ~np.isnan(values).any(axis=1)
+    found = np.zeros(len(y))
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    root, shares = np.sqrt(weight[known]), []
+    for t, s, real in zip(values[known].T, std[known].T, y[known].T, strict=True):
+        scale = np.average((real - t) ** 2, weights=root**2) or 1.0
+        variance = s**2 / scale
+        A = np.column_stack([np.ones_like(variance), variance])
+        (noise, factor), _ = nnls(A * root[:, None], (real - t) ** 2 / scale * root)
+        of_both = noise + factor * variance
+        shares.append(np.divide(noise, of_both, out=np.ones_like(of_both), where=of_both > 0))
+    found[known] = np.mean(shares, axis=0)
+    return found
 
 
 def _checked(weights, n_rows):

@@ -22,12 +22,14 @@ from sklearn.ensemble import (
 from sklearn.linear_model import (
     BayesianRidge,
     LogisticRegression,
+    PoissonRegressor,
+    QuantileRegressor,
     Ridge,
     RidgeClassifier,
     SGDClassifier,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +42,7 @@ from torch import nn
 from sklearn_distill import (
     DistillationClassifier,
     DistillationClassifierCV,
+    DistillationRegressor,
     GradientTraining,
     SampledLabels,
     SoftBoosting,
@@ -352,6 +355,65 @@ INSTANCES = {
         distilled(LOGISTIC, TREE, cv="in-sample", student_columns=slice(None)),
         STUDENT_PREDICTS_NAN,
     ),
+    # -- values
+    **{
+        f"{type(student).__name__} of values from {type(teacher).__name__}, {settings}": (
+            DistillationRegressor(teacher, student, random_state=0, **settings),
+            failures,
+        )
+        for teacher, student, settings, failures in (
+            (Ridge(), REGRESSION_TREE, {"alpha": 0.5, "cv": 2}, STUDENT_PREDICTS_NAN),
+            (Ridge(), REGRESSION_TREE, {"alpha": 1, "cv": "in-sample"}, STUDENT_PREDICTS_NAN),
+            (
+                None,
+                REGRESSION_TREE,
+                {"alpha": 0},
+                {"check_regressors_train": "the check sets alpha, and there is no teacher"},
+            ),
+            (REGRESSION_TREE, Ridge(), {"alpha": 0.5, "cv": "in-sample"}, {}),
+            (
+                BayesianRidge(),
+                Ridge(),
+                {"alpha": 1, "trust": "std", "cv": "in-sample"},
+                {"check_dtype_object": "BayesianRidge itself has no deviations of such rows"},
+            ),
+            (
+                Ridge(),
+                make_pipeline(StandardScaler(), Ridge()),
+                {"alpha": 0.5, "cv": 2},
+                SCALER_TAKES_NO_WEIGHTS,
+            ),
+            (
+                Ridge(),
+                QuantileRegressor(alpha=0),
+                {"alpha": 0.5, "cv": "in-sample"},
+                dict.fromkeys(WEIGHTS, "with twice the rows the best line is not the only one"),
+            ),
+            (
+                Ridge(),
+                KNeighborsRegressor(3),
+                {"alpha": 0.5, "cv": "in-sample"},
+                dict.fromkeys(
+                    [*WEIGHTS, "check_sample_weights_not_overwritten"],
+                    "nearest neighbours take no weights, and say so",
+                ),
+            ),
+            (
+                Ridge(),
+                BOOSTED_REGRESSOR,
+                {"alpha": 0.5, "cv": "in-sample"},
+                STUDENT_PREDICTS_NAN | bare_fails(BOOSTED_REGRESSOR, WEIGHTS_ON_DENSE),
+            ),
+            (Ridge(), PoissonRegressor(), {"alpha": 0.5, "cv": "in-sample"}, {}),
+            (REGRESSION_TREE, Ridge(), {"alpha": "auto"}, {}),
+            (
+                [("a", Ridge()), ("b", BayesianRidge())],
+                REGRESSION_TREE,
+                {"alpha": 0.5, "cv": "in-sample"},
+                STUDENT_PREDICTS_NAN,
+            ),
+        )
+    },
     # -- regressors
     "ridge from logistic, out-of-fold": (distilled(LOGISTIC, Ridge(), cv=2), {}),
     "ridge from tree, alpha=1": (
@@ -571,7 +633,7 @@ def double_precision():
     "ignore:The teacher LinearSVC has no predict_proba",
     "ignore:The teacher .* does not take sample_weight",
     "ignore:CalibratedClassifierCV learns from",
-    "ignore:temperature=1 and alpha=0. .* labels alone",
+    "ignore:.*alpha=0. .* labels alone",
     EMPTY_WARNING,
 )
 @pytest.mark.filterwarnings("ignore:The member")

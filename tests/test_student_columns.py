@@ -98,7 +98,7 @@ def test_columns_of_arrays_and_sparse_matrices():
     ("columns", "error", "message"),
     [
         (["mean radious"], ValueError, "Did you mean.*'mean radius'"),
-        ([8], ValueError, r"has \['8'\], which X does not have"),
+        ([8], ValueError, r"has \['8'\], and X has 8 columns, 0 to 7"),
         ([], ValueError, "leaves no column"),
         ([0, 0], ValueError, "has a column twice"),
         ([True, False], ValueError, "a mask of 2 entries"),

@@ -4,6 +4,7 @@ import warnings
 
 from sklearn.frozen import FrozenEstimator
 
+from sklearn_distill.strategies._blended_values import BlendedValues
 from sklearn_distill.strategies._checks import check_before_teaching
 from sklearn_distill.strategies._class_weight import counted_class_weight
 from sklearn_distill.strategies._gradient import GradientTraining
@@ -11,6 +12,7 @@ from sklearn_distill.strategies._hard_labels import HardLabels
 from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
 from sklearn_distill.strategies._soft_boosting import SoftBoosting
+from sklearn_distill.strategies._stacked_values import StackedValues, blend_says_all, loss_of
 from sklearn_distill.strategies._strategy import Strategy, teach
 from sklearn_distill.strategies._target_regression import TargetRegression
 from sklearn_distill.strategies._weighted_labels import WeightedLabels
@@ -19,16 +21,21 @@ from sklearn_distill.utils.pipelines import last_step
 
 __all__ = [
     "STRATEGIES",
+    "STRATEGIES_OF_VALUES",
+    "BlendedValues",
     "GradientTraining",
     "HardLabels",
     "SampledLabels",
     "SoftBoosting",
+    "StackedValues",
     "Strategy",
     "TargetRegression",
     "WeightedLabels",
     "check_before_teaching",
     "counted_class_weight",
+    "loss_of",
     "select_strategy",
+    "select_strategy_of_values",
     "teach",
     "warn_of_last_resort",
 ]
@@ -44,6 +51,55 @@ STRATEGIES = {
         SampledLabels,
     )
 }
+
+
+#: The same of values; which one "auto" takes depends on the loss of the student.
+STRATEGIES_OF_VALUES = {strategy.name: strategy for strategy in (BlendedValues, StackedValues)}
+
+
+def select_strategy_of_values(strategy, student):
+    """Return the strategy that teaches a student of values.
+
+    Parameters
+    ----------
+    strategy : "auto", a key of :data:`STRATEGIES_OF_VALUES`, or a Strategy
+    student : estimator
+        May be a Pipeline.
+
+    Returns
+    -------
+    Strategy
+
+    Raises
+    ------
+    TypeError
+        If the student is no regressor, or cannot be taught in the wanted way.
+    """
+    bare = last_step(student)
+    if strategy == "auto":
+        wanted = BlendedValues() if blend_says_all(bare) else StackedValues()
+    elif isinstance(strategy, str):
+        wanted = STRATEGIES_OF_VALUES[strategy]()
+    else:
+        wanted = strategy
+    objection = wanted.objection(bare)
+    if objection is None:
+        return wanted
+    name = name_of(bare)
+    if isinstance(bare, FrozenEstimator):
+        raise TypeError(f"{name} cannot be a student, since it cannot be fitted. Pass its inside.")
+    if not is_of_kind(bare, "regressor"):
+        raise TypeError(
+            f"{name} cannot learn values: it is no regressor. Use one as the student, or as the "
+            "last step of a Pipeline; for classes use DistillationClassifier."
+        )
+    if strategy == "auto":
+        raise TypeError(
+            f"{name} cannot learn from two values of a row by its loss ({loss_of(bare)}): it "
+            f"{objection}. Use strategy='blended-values', which teaches it the blend of both and "
+            "is exact for squared error alone, or another student."
+        )
+    raise TypeError(f"{name} cannot be taught by {wanted.name!r}, which {objection}. Use 'auto'.")
 
 
 def select_strategy(strategy, student):

@@ -2,15 +2,14 @@
 
 from numbers import Real
 
-import numpy as np
 from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_distill.decoding import RegressionDecoder
+from sklearn_distill.strategies._blended_values import fit_net
 from sklearn_distill.strategies._strategy import Strategy, fit_bare, weight_argument
 from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of, tags_of
 from sklearn_distill.utils.rows import EVAL_PARAMS
-from sklearn_distill.utils.seeds import own_rng
 
 
 class TargetRegression(Strategy):
@@ -106,16 +105,7 @@ class TargetRegression(Strategy):
         X, params = transfer_set.take(None)
         params = weight | params
         if is_network(student):
-            student = _fit_net(student, X, Z, params, self.random_state)
+            student = fit_net(student, X, Z, params, self.random_state)
         else:
             student = fit_bare(student, X, Z, **params)
         return student, RegressionDecoder(targets.classes).with_scale(student, transfer_set)
-
-
-def _fit_net(net, X, Z, params, random_state):
-    """Fit a skorch net that regresses: in single precision, and with global generators seeded."""
-    from sklearn_distill.nn.net import Interruptible, behaving, seeded
-
-    seed = own_rng(random_state).randint(np.iinfo(np.int32).max)
-    with seeded(seed), behaving(net, Interruptible):
-        return net.fit(X, Z.reshape(len(Z), -1).astype(np.float32), **params)

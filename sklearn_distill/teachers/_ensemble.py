@@ -537,6 +537,22 @@ class TeacherEnsemble(MetaEstimatorMixin, BaseComposition):
                 stacklevel=4,
             )
 
+    def spread(self, values, std, pooled, weights):
+        """Return the standard deviation of the mixture of the members.
+
+        Parameters
+        ----------
+        values, std : ndarray of shape (n_members, n_rows, n_outputs)
+        pooled : ndarray of shape (n_rows, n_outputs)
+        weights : ndarray of shape (n_members,)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+        """
+        w = np.asarray(weights)[:, None, None]
+        return np.sqrt((w * (std**2 + (values - pooled) ** 2)).sum(axis=0) / w.sum())
+
     def losses(self, answers, weights, y, sample_weight=None, std=None):
         """Return the mean loss of each member and of the pool, and who does better alone.
 
@@ -624,9 +640,7 @@ class TeacherEnsemble(MetaEstimatorMixin, BaseComposition):
         flat = (lambda a: a[:, 0]) if pooled.shape[1] == 1 else (lambda a: a)
         if not return_std:
             return flat(pooled)
-        w = self._weights()[:, None, None]
-        spread = (w * (std**2 + (values - pooled) ** 2)).sum(axis=0) / w.sum()
-        return flat(pooled), flat(np.sqrt(spread))
+        return flat(pooled), flat(self.spread(values, std, pooled, self._weights()))
 
     @_of_kind("classifier")
     def predict_log_proba(self, X):

@@ -159,6 +159,8 @@ def _positions(columns, n_whole, known):
 
 
 def _not_there(missing, n_whole, known):
+    if all(name.lstrip("-").isdigit() for name in missing):
+        return f"{short(missing)}, and X has {n_whole} columns, 0 to {n_whole - 1}."
     if known is None:
         return f"{short(missing)}, and X has {n_whole} columns without names. Pass positions."
     close = get_close_matches(missing[0], list(map(str, known)), n=3)

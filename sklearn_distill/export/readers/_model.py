@@ -7,7 +7,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill._distilled import DistilledClassifier
+from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
 from sklearn_distill.decoding import LogitDecoder, ProbabilityDecoder
 from sklearn_distill.export.program import Layers, Link, NotReadable, Program, Trees
 from sklearn_distill.export.readers import _boosters, _layers, _trees
@@ -71,6 +71,8 @@ def student_and_decoder(model):
     alone = standalone_of(model)
     if isinstance(alone, DistilledClassifier):
         return alone.student, alone.decoder
+    if isinstance(alone, DistilledRegressor):
+        return alone.student, None
     if is_of_kind(alone, "classifier"):
         return alone, ProbabilityDecoder(np.asarray(alone.classes_))
     return alone, None
@@ -92,12 +94,12 @@ def standalone_of(model):
     model = getattr(model, "best_estimator_", model)
     if model is last:
         return alone
-    if isinstance(alone, DistilledClassifier):
+    if isinstance(alone, DistilledClassifier | DistilledRegressor):
         columns = getattr(last, "student_columns_", None)
         if columns is not None:
             steps = [("student_columns", _selection(columns)), ("student", alone.student)]
-            alone = DistilledClassifier(Pipeline(steps), alone.decoder)
-        return DistilledClassifier(with_last_step(model, alone.student), alone.decoder)
+            alone = type(alone)(Pipeline(steps), alone.decoder)
+        return type(alone)(with_last_step(model, alone.student), alone.decoder)
     return model
 
 
