@@ -4,10 +4,15 @@ A strong but heavy *teacher* labels the training rows with probabilities, and a
 small *student* learns them. Start with :class:`DistillationClassifier`.
 """
 
+from sklearn_distill._assistants import make_assistant_chain
 from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
 from sklearn_distill._regressor import DistillationRegressor
+from sklearn_distill._self_distillation import (
+    SelfDistillationClassifier,
+    SelfDistillationRegressor,
+)
 from sklearn_distill.cascade import CascadeClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
 from sklearn_distill.report import distillation_report
@@ -39,6 +44,8 @@ __all__ = [
     "GradientTraining",
     "LayerHint",
     "SampledLabels",
+    "SelfDistillationClassifier",
+    "SelfDistillationRegressor",
     "SoftBoosting",
     "StackedValues",
     "Strategy",
@@ -48,5 +55,6 @@ __all__ = [
     "WeightedLabels",
     "__version__",
     "distillation_report",
+    "make_assistant_chain",
     "select_student",
 ]

@@ -9,7 +9,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from sklearn_distill._base import BaseDistillation
+from sklearn_distill._base import BaseDistillation, Informed
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.decoding import ProbabilityDecoder
@@ -484,34 +484,20 @@ default=None
         return tags
 
 
-class InformedClassifier(DistillationClassifier):
+class InformedClassifier(Informed, DistillationClassifier):
     """A distillation whose teacher has spoken, of labels that were looked at before.
 
     Attributes
     ----------
-    said : Labels
-        Of the rows that ``fit`` will get, and of X_unlabeled.
     classes : ndarray of shape (n_classes,) or None
         None takes those of y.
     """
 
-    said, classes = Labels(None), None
-
-    @classmethod
-    def like(cls, model, **settings):
-        """Return one with the settings of another distillation, but for these."""
-        same = {name: getattr(model, name) for name in DistillationClassifier._get_param_names()}
-        return cls(**same | settings)
+    classes = None
 
     def _encode(self, y, sample_weight):
         classes = np.unique(y) if self.classes is None else self.classes
         return classes, np.searchsorted(classes, y)
-
-    def _read_teacher(self, X_unlabeled, teacher_output):
-        return self.said.reader
-
-    def _label(self, *args):
-        return self.said
 
 
 def ask_teacher(model, X, y):

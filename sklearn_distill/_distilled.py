@@ -1,6 +1,5 @@
 """A student on its own, and the predictions that it shares with the model it comes from."""
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -79,8 +78,7 @@ class DecodedClassifier(ClassifierMixin):
         log_proba : ndarray of shape (n_samples, n_classes)
             -inf where the student gives a probability of zero.
         """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        return self._decode("predict_log_proba", X)
 
     @_offered("decision_function")
     def decision_function(self, X):

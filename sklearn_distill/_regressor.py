@@ -6,10 +6,16 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_distill._base import BaseDistillation
+from sklearn_distill._base import BaseDistillation, Informed
 from sklearn_distill._distilled import DecodedRegressor, DistilledRegressor
 from sklearn_distill.labelling import out_of_fold
-from sklearn_distill.rules import RULES_OF_VALUES, asks_for_losses, compare_rows, settle
+from sklearn_distill.rules import (
+    LEAST_NOISE,
+    RULES_OF_VALUES,
+    asks_for_losses,
+    compare_rows,
+    settle,
+)
 from sklearn_distill.strategies import (
     STRATEGIES_OF_VALUES,
     loss_of,
@@ -59,7 +65,8 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
         teacher there, and without further rows it is not even called: the student is fitted as
         without us, the twin to compare with. "auto" follows rules by the kind of student, and
         keeps the real values unless an out-of-fold teacher is clearly closer to them than the
-        student alone; ``alpha_`` is what it came to, and ``reason_`` says why.
+        student alone and still leaves a fifth of their variance unexplained, since noise is what
+        it takes out; ``alpha_`` is what it came to, and ``reason_`` says why.
     strategy : {"auto", "blended-values", "stacked-values"} or Strategy, default="auto"
         How the student is taught: :class:`BlendedValues` or :class:`StackedValues`. "auto" looks
         at the loss of the student.
@@ -267,7 +274,8 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
             ((answers[: len(y)] - y) ** 2 / scale).mean(axis=1) for answers in (values, own)
         )
         weight = fit_params["sample_weight"]
-        return compare_rows(of_teacher, of_student, weight, "squared error (variance 1)")
+        losses = compare_rows(of_teacher, of_student, weight, "squared error (variance 1)")
+        return losses._replace(least=LEAST_NOISE)
 
     def _values_and_std(self, said, y):
         """Return what the teacher said of all rows, and its deviations or None."""
@@ -351,6 +359,10 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
         known = [part.regressor_tags for part in parts if part.regressor_tags is not None]
         tags.regressor_tags.poor_score = any(part.poor_score for part in known)
         return tags
+
+
+class InformedRegressor(Informed, DistillationRegressor):
+    """A distillation of values whose teacher has spoken."""
 
 
 def _least_value(student, loss):

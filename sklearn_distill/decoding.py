@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import log_expit, softmax
+from scipy.special import log_expit, log_softmax, softmax
 
 from sklearn_distill.tempering import untemper
 from sklearn_distill.utils._sklearn_private import take_rows
@@ -65,6 +65,11 @@ class ClassDecoder(Decoder):
     @abstractmethod
     def predict_proba(self, student, X):
         """Return probabilities at temperature 1, of shape (n_samples, n_classes)."""
+
+    def predict_log_proba(self, student, X):
+        """Return their logarithms; -inf for a probability of exactly zero."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(student, X))
 
     @abstractmethod
     def decision_function(self, student, X):
@@ -185,6 +190,18 @@ class ProbabilityDecoder(ClassDecoder):
         """Return the student's probabilities to the power, normalised."""
         return untemper(self._proba(student, X), self.power)
 
+    def predict_log_proba(self, student, X):
+        """Return the student's own logarithms times the power, which no rounding has cut off."""
+        own = hasattr(student, "predict_log_proba") and not booster_of(last_step(student))
+        if not own or self.normalize:
+            return super().predict_log_proba(student, X)
+        with np.errstate(divide="ignore"):
+            logs = np.asarray(student.predict_log_proba(X))
+        if logs.ndim != 2 or np.isnan(logs).any():  # has an error of its own there
+            return super().predict_log_proba(student, X)
+        logs = logs if self.columns is None else logs[:, self.columns]
+        return logs if self.power == 1 else log_softmax(self.power * logs, axis=1)
+
     def decision_function(self, student, X):
         """Return the student's decision values, or a booster's margins, times the power."""
         bare, rows = last_step(student), X
@@ -254,6 +271,10 @@ class LogitDecoder(ClassDecoder):
     def predict_proba(self, student, X):
         """Return the softmax of the logits times the scale."""
         return softmax(self.scale * self.logits(student, X), axis=1)
+
+    def predict_log_proba(self, student, X):
+        """Return the logarithms of these, which no rounding has cut off."""
+        return log_softmax(self.scale * self.logits(student, X), axis=1)
 
     def decision_function(self, student, X):
         """Return the logits times the scale; with two classes the log-odds of the second."""

@@ -45,6 +45,8 @@ from sklearn_distill import (
     DistillationRegressor,
     GradientTraining,
     SampledLabels,
+    SelfDistillationClassifier,
+    SelfDistillationRegressor,
     SoftBoosting,
     TargetRegression,
     TeacherEnsemble,
@@ -414,6 +416,24 @@ INSTANCES = {
             ),
         )
     },
+    # -- models that teach themselves
+    "logistic, born again": (
+        SelfDistillationClassifier(LOGISTIC, n_generations=1, cv=2),
+        {},
+    ),
+    "mean of trees, born again": (
+        SelfDistillationClassifier(
+            TREE, n_generations=2, early_stopping=False, average=True, cv=2, temperature=2
+        ),
+        {},
+    ),
+    "ridge, born again": (SelfDistillationRegressor(Ridge(), n_generations=1, cv=2), {}),
+    "mean of regression trees, born again": (
+        SelfDistillationRegressor(
+            REGRESSION_TREE, n_generations=2, early_stopping=False, average=True, cv=2
+        ),
+        {},
+    ),
     # -- regressors
     "ridge from logistic, out-of-fold": (distilled(LOGISTIC, Ridge(), cv=2), {}),
     "ridge from tree, alpha=1": (

@@ -267,8 +267,11 @@ def test_several_outputs(student):
 def test_the_rule_for_trees_follows_a_better_teacher_and_no_other(data):
     X, y = data
     good = DistillationRegressor(ExtraTreesRegressor(50, random_state=0), TREE).fit(X, y)
-    assert good.alpha_ == 1
+    assert good.alpha_ == 0.75
     assert "clearly more" in good.reason_
+    with pytest.warns(UserWarning, match="little noise to take out"):
+        model = DistillationRegressor(Ridge(), TREE).fit(X, X[:, 0] + X[:, 1])
+    assert model.alpha_ == 0
     with pytest.warns(UserWarning, match="taught by its labels alone"):
         useless = DistillationRegressor(DummyRegressor(), TREE).fit(X, y)
     assert useless.alpha_ == 0

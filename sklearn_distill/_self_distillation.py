@@ -1,0 +1,597 @@
+"""A model that is its own teacher: born-again networks, trees and boosters."""
+
+from abc import abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import Bunch
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, check_memory
+
+from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
+from sklearn_distill._distilled import DecodedClassifier, DecodedRegressor
+from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
+from sklearn_distill.labelling import Labels, fit_and_label, label_rows, make_splits
+from sklearn_distill.rules import CLEARLY
+from sklearn_distill.strategies import STRATEGIES, STRATEGIES_OF_VALUES
+from sklearn_distill.teachers import TeacherReader, ValueReader
+from sklearn_distill.tempering import lift_zeros
+from sklearn_distill.utils._sklearn_private import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    routing_enabled,
+    slice_params,
+    take_rows,
+)
+from sklearn_distill.utils.dispatch import name_of, tags_of
+from sklearn_distill.utils.progress import stage
+from sklearn_distill.utils.rows import check_same_columns, indexable_rows, n_rows
+
+
+class _Generation:
+    """One generation: a fitted model, and its labels of the rows that it was not fitted on."""
+
+    def __init__(self, model, answers, losses):
+        self.model, self.answers, self.losses = model, answers, losses
+
+
+class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
+    """What self-distillation of classes and of values has in common."""
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods("fit"), HasMethods("forward")],
+        "n_generations": [Interval(Integral, 1, None, closed="left")],
+        "alpha": [Interval(Real, 0, 1, closed="both")],
+        "early_stopping": ["boolean"],
+        "average": ["boolean"],
+        "cv": ["cv_object"],
+        "memory": [str, HasMethods("cache"), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, sample_weight=None, *, X_unlabeled=None, **fit_params):
+        """Fit the estimator on the real labels, and then on what the one before it says.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, list} of n_samples rows
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Real labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+        X_unlabeled : rows of the same kind and columns as X, default=None
+            Further rows, which each generation labels for the next.
+        **fit_params : dict
+            For the ``fit`` of the estimator.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If rows or labels are unfit for use.
+        TypeError
+            If the estimator cannot learn what it says itself.
+        """
+        first = self._model(alpha=0.0)
+        if y is None:
+            first._fit_without_labels(X, sample_weight, X_unlabeled, None, fit_params)
+        sample_weight = first._check_rows(X, sample_weight, X_unlabeled)
+        y = first._check_labels(X, y)
+        check_consistent_length(X, y)
+        columns, _ = first._encode(y, sample_weight)
+        if not n_rows(X_unlabeled):
+            X_unlabeled = None
+        else:
+            check_same_columns(X, X_unlabeled, "X_unlabeled")
+        params = self._params(sample_weight, fit_params)
+        splits = make_splits(
+            self.cv, X, y, first._fold_seed(), {}, classifier=self._reads.of_classes
+        )
+        with stage("generation 0, on the labels", self.verbose):
+            reader, answers = fit_and_label(
+                self._reads(first, fitted=False),
+                *(X, y, X_unlabeled, columns),
+                splits=splits,
+                fit_params=params,
+                memory=check_memory(self.memory),
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+            )
+        generations = [
+            _Generation(reader.teacher, answers, self._losses(answers[: len(y)], columns, y))
+        ]
+        best = 0
+        rows = Bunch(X=indexable_rows(X), y=y, X_unlabeled=X_unlabeled, columns=columns)
+        for number in range(1, self.n_generations + 1):
+            with stage(f"generation {number}", self.verbose):
+                last = number == self.n_generations and not self.early_stopping
+                generations.append(self._next(generations[-1], rows, splits, params, last))
+            kept = generations[best]
+            if self.early_stopping and not self._is_better(generations[-1], kept, sample_weight):
+                break
+            best = number
+        self._keep(generations, best, columns, sample_weight)
+        return self
+
+    def _next(self, teacher, rows, splits, params, last):
+        """Return the generation that learns from another one.
+
+        Of the last one nobody asks for labels of rows that it has not seen.
+        """
+        asking = Labels(self._reads(teacher.model, fitted=True), teacher.answers, "out-of-fold")
+        model = self._taught(rows, asking, params)
+        if last:
+            return _Generation(model, None, None)
+        n_samples = len(rows.y)
+        of_new = teacher.answers[n_samples:]
+        answers = np.full((n_samples, teacher.answers.shape[1]), np.nan)
+        times = np.zeros(n_samples)
+        for train, test in splits:
+            some = Bunch(
+                X=take_rows(rows.X, train),
+                y=take_rows(rows.y, train),
+                X_unlabeled=rows.X_unlabeled,
+                columns=rows.columns,
+            )
+            said = np.concatenate([teacher.answers[:n_samples][train], of_new])
+            of_fold = slice_params(rows.X, params, indices=train)
+            twin = self._taught(some, asking._replace(log_proba=said), of_fold)
+            held_out = take_rows(rows.X, test)
+            found = label_rows(self._reads(twin, fitted=True), held_out, None, rows.columns)
+            again = times[test] > 0
+            if again.any():  # a splitter may hold a row out several times
+                before = answers[test][again]
+                found[again] = self._mean(before, found[again], times[test][again])
+            answers[test] = found
+            times[test] += 1
+        if rows.X_unlabeled is not None:
+            whole = self._reads(model, fitted=True)
+            of_new = label_rows(whole, rows.X_unlabeled, None, rows.columns, n_jobs=self.n_jobs)
+        answers = np.concatenate([answers, of_new])
+        return _Generation(model, answers, self._losses(answers[:n_samples], rows.columns, rows.y))
+
+    def _taught(self, rows, said, params):
+        model = self._informed.like(self._model(alpha=self.alpha))
+        model.said, model.classes = said, rows.columns
+        return model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
+
+    def _is_better(self, new, old, sample_weight):
+        gained = old.losses - new.losses
+        known = ~np.isnan(gained)
+        weight = np.ones(len(gained)) if sample_weight is None else sample_weight
+        weight, gained = weight[known] / weight[known].sum(), gained[known]
+        mean = weight @ gained
+        return mean > CLEARLY * np.sqrt(weight**2 @ (gained - mean) ** 2)
+
+    def _keep(self, generations, best, columns, sample_weight):
+        weight = None if sample_weight is None else sample_weight
+        losses = [
+            np.nan if one.losses is None else _mean_of_known(one.losses, weight)
+            for one in generations
+        ]
+        self.generations_ = [one.model for one in generations[: best + 1]]
+        self.best_generation_ = best
+        self.losses_ = np.array(losses)
+        chosen = self.generations_[best]
+        self.student_, self.decoder_ = chosen.student_, chosen.decoder_
+        self._keep_columns(columns)
+
+    def _params(self, sample_weight, fit_params):
+        if routing_enabled():
+            metadata = dict(fit_params)
+            if sample_weight is not None:
+                metadata["sample_weight"] = sample_weight
+            if not metadata:
+                return {}
+            routed = process_routing(self, "fit", **metadata).estimator.fit
+            return routed if sample_weight is None else routed | {"sample_weight": sample_weight}
+        return (
+            fit_params if sample_weight is None else fit_params | {"sample_weight": sample_weight}
+        )
+
+    def get_metadata_routing(self):
+        """Return the routing of fit parameters to the estimator.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        model = self._model(alpha=0.0)
+        student = model.get_metadata_routing()._route_mappings.get("student")
+        if student is not None:
+            mapping = MethodMapping().add(caller="fit", callee="fit")
+            router.add(estimator=student.router, method_mapping=mapping)
+        return router
+
+    def _decoded(self):
+        return self.decoder_, self.student_
+
+    def standalone(self):
+        """Return the chosen generation on its own: to be saved, shipped and exported.
+
+        Returns
+        -------
+        DistilledClassifier or DistilledRegressor
+
+        Raises
+        ------
+        ValueError
+            With ``average=True``: there are several.
+        """
+        check_is_fitted(self)
+        if self.average and self.best_generation_ > 1:
+            raise ValueError(
+                f"{name_of(self)} with average=True is {self.best_generation_} students, and not "
+                "one. Distil it into a student of its own, or set average=False."
+            )
+        return self.generations_[self.best_generation_].standalone()
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in ``fit``, if the estimator counts them."""
+        return self._fitted_student().n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in ``fit``, if the estimator keeps them."""
+        return self._fitted_student().feature_names_in_
+
+    def _fitted_student(self):
+        if "student_" not in vars(self):
+            raise AttributeError(f"This {name_of(self)} is not fitted yet")
+        return self.student_
+
+    def _averaged(self):
+        return self.average and self.best_generation_ > 1
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        model = tags_of(self._model(alpha=0.0))
+        tags.input_tags, tags.target_tags = model.input_tags, model.target_tags
+        tags.classifier_tags, tags.regressor_tags = model.classifier_tags, model.regressor_tags
+        tags.non_deterministic = model.non_deterministic
+        return tags
+
+    @abstractmethod
+    def _model(self, alpha):
+        """Return a distillation of the estimator, of these settings, without a teacher."""
+
+    @abstractmethod
+    def _losses(self, answers, columns, y):
+        """Return the loss of each row."""
+
+    @abstractmethod
+    def _keep_columns(self, columns):
+        """Keep what the columns of answers are."""
+
+
+class SelfDistillationClassifier(DecodedClassifier, BaseSelfDistillation):
+    """A classifier that learns from itself, generation by generation.
+
+    Generation 0 is fitted on the labels. Each next one, an estimator of the same settings, is
+    taught by the one before it [1]_, as :class:`DistillationClassifier` would: what it learns of a
+    row is said by models that have not seen the row. It goes on as long as the log loss on rows
+    held out falls clearly, by more than one standard error; the generation with the least loss is
+    kept, which may be the first one.
+
+    Parameters
+    ----------
+    estimator : estimator or torch module
+        Cloned for each generation, and never fitted itself: a classifier, a torch module or a
+        skorch net, or a :class:`~sklearn.pipeline.Pipeline` that ends in one.
+    n_generations : int, default=3
+        Generations that are taught, at most.
+    alpha : float in [0, 1], default=0.5
+        Weight of the generation before on the labelled rows.
+    temperature : float in (0, inf), default=1.0
+        Softness of what is taught.
+    strategy : str or Strategy, default="auto"
+        How a generation is taught, as in :class:`DistillationClassifier`.
+    early_stopping : bool, default=True
+        Whether to end when the loss on rows held out no longer falls clearly. False takes the last
+        of all generations.
+    average : bool, default=False
+        Whether to predict the mean of all generations that were taught, from the first to the one
+        that was kept.
+    cv : int, splitter or None, default=None
+        Folds of the labels, each of which is fitted once per generation; None is 5.
+    probability_floor : float in (0, 1), default=2e-4
+        As in :class:`DistillationClassifier`.
+    memory : str, joblib.Memory or None, default=None
+        Caches the first generation.
+    n_jobs : int or None, default=None
+        Parallel fits of the first generation.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds, and what is drawn in training. The estimator has a seed of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes found in y, sorted.
+    generations_ : list of DistillationClassifier
+        Fitted, from the one on labels to the one that was kept.
+    best_generation_ : int
+        The number of that one; 0 is the estimator on the labels alone.
+    losses_ : ndarray of shape (n_fitted_generations,)
+        Mean log loss of each generation on rows held out, with one that was tried and not kept.
+        NaN for the last one without early stopping.
+    student_, decoder_
+        Of the generation that was kept, as in :class:`DistillationClassifier`.
+    n_features_in_ : int
+        Number of features seen during ``fit``. Only if the estimator has it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only if the estimator has it.
+
+    See Also
+    --------
+    DistillationClassifier : A teacher of another kind.
+    SelfDistillationRegressor : For values.
+
+    Notes
+    -----
+    The labels of a fold were made by models that know the rows which the fold holds out, one step
+    back: what is gained in the folds is a little too good, which is why it must be clear.
+
+    References
+    ----------
+    .. [1] T. Furlanello, Z. Lipton, M. Tschannen, L. Itti, A. Anandkumar, "Born-Again Neural
+       Networks", ICML 2018, `arXiv:1805.04770 <https://arxiv.org/abs/1805.04770>`_.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn_distill import SelfDistillationClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> tree = DecisionTreeClassifier(max_leaf_nodes=16, random_state=0)
+    >>> model = SelfDistillationClassifier(tree).fit(X, y)
+    >>> bool(model.losses_[model.best_generation_] <= model.losses_[0])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSelfDistillation._parameter_constraints,
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "strategy": [StrOptions({"auto", *STRATEGIES}), HasMethods(["objection", "teach"])],
+        "probability_floor": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    _informed, _reads = InformedClassifier, TeacherReader
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        n_generations=3,
+        alpha=0.5,
+        temperature=1.0,
+        strategy="auto",
+        early_stopping=True,
+        average=False,
+        cv=None,
+        probability_floor=2e-4,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.n_generations = n_generations
+        self.alpha = alpha
+        self.temperature = temperature
+        self.strategy = strategy
+        self.early_stopping = early_stopping
+        self.average = average
+        self.cv = cv
+        self.probability_floor = probability_floor
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _model(self, alpha):
+        return DistillationClassifier(
+            None,
+            self.estimator,
+            alpha=alpha,
+            temperature=self.temperature,
+            strategy=self.strategy,
+            probability_floor=self.probability_floor,
+            random_state=self.random_state,
+        )
+
+    def _losses(self, answers, columns, y):
+        lifted = lift_zeros(answers, self.probability_floor)
+        return -lifted[np.arange(len(y)), np.searchsorted(columns, y)]
+
+    @staticmethod
+    def _mean(before, found, times):
+        with np.errstate(divide="ignore"):
+            return np.logaddexp(before + np.log(times)[:, None], found) - np.log1p(times)[:, None]
+
+    def _keep_columns(self, columns):
+        self.classes_ = columns
+
+    def _decode(self, method, X):
+        check_is_fitted(self)
+        if not self._averaged():
+            return super()._decode(method, X)
+        if method == "decision_function":
+            with np.errstate(divide="ignore"):
+                logs = np.log(self._decode("predict_proba", X))
+            return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+        proba = np.mean([one.predict_proba(X) for one in self.generations_[1:]], axis=0)
+        if method == "predict_log_proba":
+            with np.errstate(divide="ignore"):
+                return np.log(proba)
+        return proba if method == "predict_proba" else self.classes_[proba.argmax(axis=1)]
+
+    def _offers(self, method):
+        if "generations_" in vars(self):
+            return self.generations_[self.best_generation_]._offers(method)
+        return clone(self._model(alpha=0.0))._offers(method)
+
+
+class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
+    """A regressor that learns from itself, generation by generation.
+
+    As :class:`SelfDistillationClassifier`, for values: each generation learns the blend of the
+    real values and of what the one before it says of rows that it has not seen, and it goes on as
+    long as the squared error on rows held out falls clearly.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each generation, and never fitted itself: a regressor, or a
+        :class:`~sklearn.pipeline.Pipeline` that ends in one.
+    n_generations : int, default=3
+        Generations that are taught, at most.
+    alpha : float in [0, 1], default=0.5
+        Weight of the generation before on the labelled rows.
+    strategy : str or Strategy, default="auto"
+        How a generation is taught, as in :class:`DistillationRegressor`.
+    early_stopping : bool, default=True
+        Whether to end when the error on rows held out no longer falls clearly. False takes the
+        last of all generations.
+    average : bool, default=False
+        Whether to predict the mean of all generations that were taught, from the first to the one
+        that was kept.
+    cv : int, splitter or None, default=None
+        Folds of the labels, each of which is fitted once per generation; None is 5.
+    memory : str, joblib.Memory or None, default=None
+        Caches the first generation.
+    n_jobs : int or None, default=None
+        Parallel fits of the first generation.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds. The estimator has a seed of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    generations_ : list of DistillationRegressor
+        Fitted, from the one on real values to the one that was kept.
+    best_generation_ : int
+        The number of that one; 0 is the estimator on the real values alone.
+    losses_ : ndarray of shape (n_fitted_generations,)
+        Mean squared error of each generation on rows held out, as a share of the variance, with
+        one that was tried and not kept. NaN for the last one without early stopping.
+    student_, decoder_
+        Of the generation that was kept, as in :class:`DistillationRegressor`.
+    n_features_in_ : int
+        Number of features seen during ``fit``. Only if the estimator has it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only if the estimator has it.
+
+    See Also
+    --------
+    SelfDistillationClassifier : For classes, with notes and references.
+    DistillationRegressor : A teacher of another kind.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_friedman1
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from sklearn_distill import SelfDistillationRegressor
+    >>> X, y = make_friedman1(500, noise=2, random_state=0)
+    >>> tree = DecisionTreeRegressor(max_leaf_nodes=32, random_state=0)
+    >>> model = SelfDistillationRegressor(tree).fit(X, y)
+    >>> bool(model.losses_[model.best_generation_] <= model.losses_[0])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSelfDistillation._parameter_constraints,
+        "estimator": [HasMethods("fit")],
+        "strategy": [
+            StrOptions({"auto", *STRATEGIES_OF_VALUES}),
+            HasMethods(["objection", "teach"]),
+        ],
+    }
+
+    _informed, _reads = InformedRegressor, ValueReader
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        n_generations=3,
+        alpha=0.5,
+        strategy="auto",
+        early_stopping=True,
+        average=False,
+        cv=None,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.n_generations = n_generations
+        self.alpha = alpha
+        self.strategy = strategy
+        self.early_stopping = early_stopping
+        self.average = average
+        self.cv = cv
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _model(self, alpha):
+        return DistillationRegressor(
+            None,
+            self.estimator,
+            alpha=alpha,
+            strategy=self.strategy,
+            random_state=self.random_state,
+        )
+
+    def _losses(self, answers, columns, y):
+        y = y.reshape(len(y), -1)
+        scale = np.maximum(y.var(axis=0), np.finfo(float).tiny)
+        return ((answers - y) ** 2 / scale).mean(axis=1)
+
+    @staticmethod
+    def _mean(before, found, times):
+        return (before * times[:, None] + found) / (times[:, None] + 1)
+
+    def _keep_columns(self, columns):
+        pass
+
+    def predict(self, X):
+        """Predict the value of each row.
+
+        Parameters
+        ----------
+        X : rows of the same kind as in ``fit``
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        check_is_fitted(self)
+        if not self._averaged():
+            return super().predict(X)
+        return np.mean([one.predict(X) for one in self.generations_[1:]], axis=0)
+
+
+def _mean_of_known(losses, weight):
+    known = ~np.isnan(losses)
+    if not known.any():
+        return np.nan
+    return float(np.average(losses[known], weights=None if weight is None else weight[known]))
