@@ -19,6 +19,7 @@ from sklearn_distill.report import distillation_report
 from sklearn_distill.selection import select_student
 from sklearn_distill.strategies import (
     BlendedValues,
+    GradientRegression,
     GradientTraining,
     SampledLabels,
     SoftBoosting,
@@ -27,7 +28,12 @@ from sklearn_distill.strategies import (
     TargetRegression,
     WeightedLabels,
 )
-from sklearn_distill.teachers import BoosterTeacher, TeacherEnsemble, TorchTeacher
+from sklearn_distill.teachers import (
+    BoosterTeacher,
+    CallableTeacher,
+    TeacherEnsemble,
+    TorchTeacher,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -35,12 +41,14 @@ __all__ = [
     "AttentionHint",
     "BlendedValues",
     "BoosterTeacher",
+    "CallableTeacher",
     "CascadeClassifier",
     "DistillationClassifier",
     "DistillationClassifierCV",
     "DistillationRegressor",
     "DistilledClassifier",
     "DistilledRegressor",
+    "GradientRegression",
     "GradientTraining",
     "LayerHint",
     "SampledLabels",

@@ -120,7 +120,7 @@ default=None
         Divided by the number of classes, the smallest probability that a teacher which counts
         votes is believed to mean. Forests, trees and neighbours give exact zeros, whose logarithm
         no temperature can soften. Teachers that give no zero are taken at their word.
-    student_columns : list of str or int, boolean mask, slice, callable or None, default=None
+    student_columns : list of str or int, mask, slice, callable or None, default=None
         The columns that the student sees. Teacher and ``fit`` see all of them, the *privileged*
         ones that will not be there when the student predicts included [3]_: the server knows the
         account's history, and the phone does not. ``predict`` takes rows with these columns alone,

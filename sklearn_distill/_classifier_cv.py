@@ -92,7 +92,7 @@ class DistillationClassifierCV(DistillationClassifier):
         Whether the teacher is calibrated first.
     probability_floor : float in (0, 1), default=2e-4
         The smallest probability that votes are believed to mean.
-    student_columns : list, boolean mask, slice, callable or None, default=None
+    student_columns : list, mask, slice, callable or None, default=None
         The columns that the student sees; None is all.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and labels.

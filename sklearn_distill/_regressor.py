@@ -57,9 +57,11 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
     teacher : estimator, torch module, booster, list of (str, estimator) or None
         A regressor; fitted or not, as in :class:`DistillationClassifier`. A list is a
         :class:`TeacherEnsemble`. None: pass its values as ``fit(..., teacher_output=t)``.
-    student : estimator
-        Cloned and fitted inside ``fit``: a regressor, or a :class:`~sklearn.pipeline.Pipeline`
-        that ends in one; also XGBoost, LightGBM and CatBoost, and skorch's ``NeuralNetRegressor``.
+    student : estimator, torch module or None, default=None
+        Cloned and fitted inside ``fit``: a regressor, also of XGBoost, LightGBM or CatBoost, a
+        torch module with one output per value, skorch's ``NeuralNetRegressor``, or a
+        :class:`~sklearn.pipeline.Pipeline` that ends in one. None takes a compact network with
+        preprocessing of its own.
     alpha : float in [0, 1] or "auto", default="auto"
         Weight of the teacher on the labelled rows. 1 ignores the real values. 0 ignores the
         teacher there, and without further rows it is not even called: the student is fitted as
@@ -67,9 +69,10 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
         keeps the real values unless an out-of-fold teacher is clearly closer to them than the
         student alone and still leaves a fifth of their variance unexplained, since noise is what
         it takes out; ``alpha_`` is what it came to, and ``reason_`` says why.
-    strategy : {"auto", "blended-values", "stacked-values"} or Strategy, default="auto"
-        How the student is taught: :class:`BlendedValues` or :class:`StackedValues`. "auto" looks
-        at the loss of the student.
+    strategy : {"auto", "gradient", "blended-values", "stacked-values"} or Strategy, \
+default="auto"
+        How the student is taught: :class:`GradientRegression`, :class:`BlendedValues` or
+        :class:`StackedValues`. "auto" looks at the student and its loss.
     cv : int, splitter, iterable of splits, "in-sample" or None, default=None
         How the training rows are labelled by a teacher that has not seen them, as in
         :class:`DistillationClassifier`; a number is of shuffled folds.
@@ -85,7 +88,7 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
         own, of forests the spread of their trees. A callable is a function of (teacher's values,
         real values), both of shape (n_samples, n_outputs), that returns one weight from 0 to 1 for
         each row.
-    student_columns : list of str or int, boolean mask, slice, callable or None, default=None
+    student_columns : list of str or int, mask, slice, callable or None, default=None
         The columns that the student sees; teacher and ``fit`` see all. None is all.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's fits and values.
@@ -163,14 +166,13 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
             HasMethods(["objection", "teach"]),
         ],
         "cv": ["cv_object", StrOptions({"in-sample"})],
-        "student": [HasMethods("fit")],
         "trust": [StrOptions({"std"}), callable, None],
     }
 
     def __init__(
         self,
         teacher,
-        student,
+        student=None,
         *,
         alpha="auto",
         strategy="auto",

@@ -332,45 +332,13 @@ class NetworkDecoder(LogitDecoder):
 
     def lean(self, student):
         """Return the bare module in place of the skorch net, which keeps its optimiser."""
-        net = last_step(student)
-        return with_last_step(student, getattr(net, "module_", net))
+        return _without_optimiser(student)
 
     def logits(self, student, X):
         """Return the logits that belong to the module's outputs."""
-        import torch
-
-        from sklearn_distill.nn.batches import inputs_for, predict_in_slices
         from sklearn_distill.nn.outputs import to_logits
 
-        net, X = reach_last_step(student, X)
-        if X is None:
-            raise ValueError("Expected 2D array, got None instead. Pass the rows.")
-        module = getattr(net, "module_", net).eval()
-        rows = inputs_for(module, X)
-        if n_rows(X) == 0:
-            raise ValueError(
-                "Found array with 0 sample(s), while a minimum of 1 is required by the network."
-            )
-        got = None if self.row_shape is None else tuple(rows.shape[1:])
-        if got == () != self.row_shape:
-            raise ValueError(
-                f"Expected 2D array, got 1D array instead: rows have the shape {self.row_shape}. "
-                "Reshape your data, of a single row, with X.reshape(1, -1)."
-            )
-        try:
-            with torch.no_grad():
-                parts = [
-                    to_logits(part, self.output).double().cpu()
-                    for part in predict_in_slices(module, rows, NETWORK_BATCH)
-                ]
-        except RuntimeError as error:
-            if got == self.row_shape:
-                raise
-            raise ValueError(
-                f"The student {name_of(module)} was trained on rows of shape {self.row_shape}, "
-                f"and cannot take rows of shape {got}. Pass the columns of fit."
-            ) from error
-        return _answered(torch.cat(parts).numpy(), name_of(module))
+        return _run_network(student, X, self.row_shape, lambda out: to_logits(out, self.output))
 
 
 @dataclass(frozen=True, eq=False)
@@ -402,6 +370,72 @@ class ValueDecoder(Decoder):
         values = _answered(np.asarray(values), name_of(last_step(student)))
         shape = (len(values),) if self.n_outputs is None else (len(values), self.n_outputs)
         return values.reshape(shape)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueNetworkDecoder(ValueDecoder):
+    """For torch modules and skorch nets that were trained on values.
+
+    Attributes
+    ----------
+    row_shape : tuple of int or None, default=None
+        Shape of a row in training; None for rows in several parts.
+    """
+
+    row_shape: tuple | None = None
+
+    def lean(self, student):
+        """Return the bare module in place of the skorch net, which keeps its optimiser."""
+        return _without_optimiser(student)
+
+    def predict(self, student, X):
+        """Return the module's outputs, in float64."""
+        from sklearn_distill.nn.outputs import tensor_of
+
+        values = _run_network(student, X, self.row_shape, tensor_of)
+        return values.reshape(len(values), *(() if self.n_outputs is None else (self.n_outputs,)))
+
+
+def _without_optimiser(student):
+    net = last_step(student)
+    return with_last_step(student, getattr(net, "module_", net))
+
+
+def _run_network(student, X, row_shape, convert):
+    """Return what a network at the end of a student gives, each batch converted, in float64."""
+    import torch
+
+    from sklearn_distill.nn.batches import inputs_for, predict_in_slices
+
+    net, X = reach_last_step(student, X)
+    if X is None:
+        raise ValueError("Expected 2D array, got None instead. Pass the rows.")
+    module = getattr(net, "module_", net).eval()
+    rows = inputs_for(module, X)
+    if n_rows(X) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s), while a minimum of 1 is required by the network."
+        )
+    got = None if row_shape is None else tuple(rows.shape[1:])
+    if got == () != row_shape:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: rows have the shape {row_shape}. "
+            "Reshape your data, of a single row, with X.reshape(1, -1)."
+        )
+    try:
+        with torch.no_grad():
+            parts = [
+                convert(part).double().cpu()
+                for part in predict_in_slices(module, rows, NETWORK_BATCH)
+            ]
+    except RuntimeError as error:
+        if got == row_shape:
+            raise
+        raise ValueError(
+            f"The student {name_of(module)} was trained on rows of shape {row_shape}, "
+            f"and cannot take rows of shape {got}. Pass the columns of fit."
+        ) from error
+    return _answered(torch.cat(parts).numpy(), name_of(module))
 
 
 def _answered(z, name):

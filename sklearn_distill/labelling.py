@@ -197,66 +197,65 @@ def _label_by_members(reader, X, y, X_unlabeled, classes, fit_params, asking):
     has a place of its own in the cache.
     """
     ensemble = reader.teacher
+    pooling, members = ensemble.get_pooling(), ensemble.members(X)
     fit_params = dict(fit_params)
     weight = fit_params.pop("sample_weight", None)
     params = ensemble.params_of_members(weight, fit_params)
-    rows = n_rows(X) + n_rows(X_unlabeled)
-    with_std = getattr(reader, "with_std", False)
-    told, answers, std = [], [], []
-    for member in ensemble.members(X):
-        known = classes
-        if reader.of_classes and not needs_fits(member.reader, asking["cv"]):
-            known = classes[np.isin(classes, member.reader.known_classes(classes))]
-            if not len(known):
-                raise ValueError(
-                    f"The member {member.name!r} knows none of the classes found in y. Leave it "
-                    "out, or refit it on data with these classes."
-                )
-        mine = member.reader
-        if with_std or ensemble.needs_std:
-            mine = replace(mine, with_std=True)
+    wants_std = getattr(reader, "with_std", False)
+    with_std = wants_std or pooling.needs_std
+    told, answers, std = [], [], [] if with_std else None
+    for member in members:
+        known, mine = _classes_of_member(member, classes, asking["cv"]), member.reader
         labels = label_training_rows(
-            mine,
+            replace(mine, with_std=True) if with_std else mine,
             *(member.rows(X), y, member.rows(X_unlabeled), known),
             fit_params=params[member.name],
             **asking,
         )
         told.append(labels)
         said = labels.log_proba
-        if with_std or ensemble.needs_std:
+        if with_std:
             said, deviation = np.hsplit(said, 2)
             std.append(deviation)
-        answer = np.full((rows, len(classes)), np.nan)
+        answer = np.full((len(said), len(classes)), np.nan)
         answer[:, np.isin(classes, known)] = said
         answers.append(answer)
-    answers = np.array(answers)
+    answers, std = np.array(answers), None if std is None else np.array(std)
     target = np.searchsorted(classes, y) if reader.of_classes else y.reshape(len(y), -1)
-    if reader.of_classes and ensemble.pooling == "validation":
-        names = [name for name, _ in ensemble.estimators]
-        seen = {
-            name: answer[: len(y)]
-            for name, answer, labels in zip(names, answers, told, strict=True)
-            if labels.source in ("fitted", "in-sample")
-        }
-        ensemble.warn_of_memory(seen, target)
-    weights = ensemble.find_weights(answers, target, weight)
-    std = np.array(std) if std else None
-    pooled = ensemble.pool(answers, weights, std=std)
-    informed = None
+    sources = [labels.source for labels in told]
+    ready = {
+        member.name: answer[: len(y)]
+        for member, answer, source in zip(members, answers, sources, strict=True)
+        if source in ("fitted", "in-sample")
+    }
+    pooling.warn_of_memory(ready, target)
+    weights = pooling.find_weights(answers, target, weight)
+    pooled, informed, losses = pooling.pool(answers, weights, std=std), None, None
     if reader.of_classes and ensemble.pooling == "confidence":
-        informed = ensemble.pool(answers[:, : len(y)], weights, labels=target)
-    losses = None
-    if all(labels.source in ("out-of-fold", "out-of-bag") for labels in told):
-        losses = ensemble.losses(answers, weights, target, weight, std)
-        ensemble.warn_of_better_member(losses)
-    source = next((one.source for one in told if one.source == "fitted"), told[0].source)
+        informed = pooling.pool(answers[:, : len(y)], weights, labels=target)
+    if not ready:
+        losses = pooling.losses(answers, weights, target, weight, std)
+        pooling.warn_of_better_member(losses)
     if not reader.fitted:
         readers = [labels.reader for labels in told]
         fitted = ensemble.with_fitted(readers, weights, X, losses, y)
         reader = replace(reader, teacher=fitted, fitted=True)
-    if with_std:
-        pooled = np.hstack([pooled, ensemble.spread(answers, std, pooled, weights)])
-    return Labels(reader, pooled, source, informed)
+    if wants_std:
+        pooled = np.hstack([pooled, pooling.spread(answers, std, pooled, weights)])
+    return Labels(reader, pooled, "fitted" if "fitted" in sources else sources[0], informed)
+
+
+def _classes_of_member(member, classes, cv):
+    """Return those of the classes that a member will know: of one that is fitted here, all."""
+    if not member.reader.of_classes or needs_fits(member.reader, cv):
+        return classes
+    known = classes[np.isin(classes, member.reader.known_classes(classes))]
+    if not len(known):
+        raise ValueError(
+            f"The member {member.name!r} knows none of the classes found in y. Leave it out, or "
+            "refit it on data with these classes."
+        )
+    return known
 
 
 def label_folds(reader, X, y, X_unlabeled, classes, *, splits, nested, fit_params, memory, **jobs):

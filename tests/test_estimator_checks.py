@@ -43,6 +43,7 @@ from sklearn_distill import (
     DistillationClassifier,
     DistillationClassifierCV,
     DistillationRegressor,
+    GradientRegression,
     GradientTraining,
     SampledLabels,
     SelfDistillationClassifier,
@@ -144,6 +145,7 @@ class BinaryNet(skorch.NeuralNetBinaryClassifier):
         return tags
 
 
+SHORT_OF_VALUES = GradientRegression(max_epochs=5, lr=0.05)
 SHORT = GradientTraining(max_epochs=5, lr=0.05)
 SETTINGS = {"optimizer": torch.optim.Adam, "lr": 0.05, "max_epochs": 5, "batch_size": 32}
 NET = skorch.NeuralNetClassifier(
@@ -416,6 +418,10 @@ INSTANCES = {
             ),
         )
     },
+    "default network of values from ridge": (
+        DistillationRegressor(Ridge(), alpha=0.5, cv=2, random_state=0, strategy=SHORT_OF_VALUES),
+        BATCHES_COUNT_ROWS | STUDENT_PREDICTS_NAN,
+    ),
     # -- models that teach themselves
     "logistic, born again": (
         SelfDistillationClassifier(LOGISTIC, n_generations=1, cv=2),

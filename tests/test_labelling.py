@@ -712,3 +712,36 @@ def test_memory_mapped_rows_are_read_a_chunk_at_a_time(tmp_path):
     in_memory = clone(model).fit(X, y, X_unlabeled=np.array(mapped[few]))
     model.fit(X, y, X_unlabeled=mapped[few])
     np.testing.assert_allclose(model.predict_proba(X), in_memory.predict_proba(X))
+
+
+class InContext(CentroidClassifier):
+    """Conditions on its training rows, as tabular foundation models do: it knows them again."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.X_, self.y_ = np.asarray(X), np.asarray(y)
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        proba = super().predict_proba(X)
+        for i, row in enumerate(np.asarray(X)):
+            same = (row == self.X_).all(axis=1)
+            if same.any():
+                proba[i] = 0.02 / len(self.classes_)
+                proba[i, np.searchsorted(self.classes_, self.y_[same][0])] += 0.98
+        return proba
+
+
+def test_out_of_fold_labels_keep_a_teacher_from_repeating_what_is_in_its_context():
+    rng = np.random.RandomState(0)
+    X = rng.randn(300, 2)
+    clean = (X[:, 0] > 0).astype(int)
+    noisy = np.where(rng.rand(300) < 0.3, 1 - clean, clean)
+    student = DecisionTreeClassifier(max_leaf_nodes=40, random_state=0)
+    settings = {"alpha": 1, "temperature": 1, "random_state": 0}
+    honest = DistillationClassifier(InContext(), student, **settings).fit(X, noisy)
+    repeating = DistillationClassifier(InContext(), student, cv="in-sample", **settings)
+    repeating.fit(X, noisy)
+    X_new = rng.randn(1000, 2)
+    scores = [model.score(X_new, X_new[:, 0] > 0) for model in (honest, repeating)]
+    assert scores[0] > 0.95
+    assert scores[1] < 0.9

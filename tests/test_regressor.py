@@ -40,6 +40,7 @@ from sklearn_distill import (
     BlendedValues,
     DistillationRegressor,
     DistilledRegressor,
+    GradientRegression,
     StackedValues,
     TeacherEnsemble,
 )
@@ -471,7 +472,8 @@ def test_the_student_alone(data, tmp_path):
         ({"student": LogisticRegression()}, TypeError, "cannot learn values: it is no regressor"),
         ({"student": TREE.fit([[0], [1]], [0, 1])}, None, None),
         ({"teacher": None}, ValueError, "its values as fit"),
-        ({"strategy": "gradient"}, ValueError, "'strategy' parameter"),
+        ({"strategy": "weighted-labels"}, ValueError, "'strategy' parameter"),
+        ({"strategy": "gradient"}, TypeError, "needs a torch module or a skorch net"),
         ({"cv": "out-of-bag"}, ValueError, "'cv' parameter"),
         (
             {"student": KNeighborsRegressor(), "strategy": "stacked-values"},
@@ -544,3 +546,136 @@ def test_a_failing_fit_leaves_everything_as_it_was(data):
     with warnings.catch_warnings(), pytest.raises(ValueError, match="NaN"):
         model.fit(X, y)
     assert vars(model) == before
+
+
+# -- networks ----------------------------------------------------------------------
+
+
+def network(n_outputs=1):
+    from torch import nn
+
+    return nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, n_outputs))
+
+
+def trained(student=None, teacher=TEACHER, strategy=None, **params):
+    import torch
+
+    torch.manual_seed(0)
+    student = network() if student is None else student
+    strategy = GradientRegression(max_epochs=10) if strategy is None else strategy
+    return distilled(student, teacher, strategy=strategy, random_state=0, **params)
+
+
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_networks_learn_values_of_every_size(data, scale):
+    X, y = data
+    y = scale * (y + 10)
+    model = trained(alpha=0, strategy=GradientRegression(max_epochs=60)).fit(X, y)
+    assert model.score(X, y) > 0.6
+    assert model.predict(X).shape == (300,)
+
+
+def test_squared_error_of_networks_is_that_of_the_blend(data):
+    X, y = data
+    teacher = Ridge().fit(X, y)
+    strategy = GradientRegression(max_epochs=5, validation_fraction=None)
+    one = trained(teacher=teacher, strategy=strategy, alpha=0.3).fit(X, y)
+    t = teacher.predict(X)
+    # The same network on the blend alone, in the units of the real values.
+    blend = RegressionTargets.from_alpha(y, (y + 0.3 * (t - y))[:, None], 1)
+    assert one.predict(X).std() > 0
+    other = trained(teacher=None, strategy=strategy, alpha=1)
+    other.fit(X, y, teacher_output=blend.blended())
+    np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=2e-3)
+
+
+@pytest.mark.parametrize("loss", ["squared-error", "absolute-error", "huber", "teacher-bounded"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_of_networks(data, loss, weighted):
+    X, y = data
+    w = weights(len(y)) if weighted else None
+    strategy = GradientRegression(max_epochs=30, loss=loss)
+    model = trained(strategy=strategy).fit(X, y, sample_weight=w, X_unlabeled=X[:30] + 1)
+    assert model.score(X, y) > 0.6
+
+
+def test_a_teacher_is_a_bound_and_no_target():
+    import torch
+
+    from sklearn_distill.losses.values import squared_error, teacher_bounded
+
+    f = torch.tensor([[0.0], [1.0], [2.0]], requires_grad=True)
+    y, t = torch.zeros(3, 1), torch.full((3, 1), 1.5)
+    loss = teacher_bounded(f, y, t)
+    np.testing.assert_array_equal(loss.detach(), [0, 0, 4])
+    assert (teacher_bounded(f, y, t, margin=2.0)[1] == 1).all()
+    loss.sum().backward()
+    np.testing.assert_array_equal(f.grad.ravel(), [0, 0, 4])
+    np.testing.assert_array_equal(squared_error(f, y).detach(), [0, 1, 4])
+
+
+def test_several_outputs_hints_and_fresh_rows(data):
+    from sklearn_distill import LayerHint
+
+    X, y = data
+    Y = np.column_stack([y, -3 * y])
+    model = trained(network(2), alpha=0.5).fit(X, Y)
+    assert model.predict(X).shape == (300, 2)
+    teacher = network(1)
+    strategy = GradientRegression(max_epochs=3, hints=[LayerHint("1", "1")])
+    hinted = trained(network(), teacher, strategy=strategy).fit(X.astype(np.float32), y)
+    assert np.isfinite(hinted.predict(X.astype(np.float32))).all()
+    fresh = GradientRegression(max_epochs=3, fresh_rows=True)
+    model = trained(strategy=fresh, teacher=Ridge().fit(X, y), augmenter=Munge(1)).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_skorch_nets_and_the_default_network(data):
+    import skorch
+    import torch
+    from torch import nn
+
+    X, y = data
+    X = X.astype(np.float32)
+    settings = {"max_epochs": 60, "lr": 0.05, "verbose": 0, "train_split": None}
+    settings["optimizer"] = torch.optim.Adam
+    net = skorch.NeuralNetRegressor(network(), criterion=nn.L1Loss, **settings)
+    model = distilled(net, Ridge(), random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.3
+    assert type(model.strategy_) is GradientRegression
+    again = distilled(net, Ridge(), random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    default = distilled(None, Ridge(), strategy=GradientRegression(max_epochs=20), random_state=0)
+    frame = pd.DataFrame(X).rename(columns=str).assign(kind="a")
+    assert default.fit(X, y).score(X, y) > 0.5
+    with_text = distilled(None, None, alpha=0, strategy=GradientRegression(max_epochs=2))
+    assert with_text.fit(frame, y).predict(frame).shape == (300,)
+
+
+def test_networks_alone_and_as_files(data, tmp_path):
+    X, y = data
+    X = X.astype(np.float32)
+    model = trained().fit(X, y)
+    alone = model.standalone()
+    np.testing.assert_array_equal(alone.predict(X), model.predict(X))
+    again = pickle.loads(pickle.dumps(alone))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    export_onnx(model, tmp_path / "model.onnx", X)
+    opened = OnnxRegressor(tmp_path / "model.onnx")
+    np.testing.assert_allclose(opened.predict(X), model.predict(X), rtol=1e-4)
+
+
+def test_mistakes_with_networks(data):
+    import skorch
+
+    X, y = data
+    with pytest.raises(ValueError, match="there are 1 values"):
+        trained(network(3)).fit(X, y)
+    with pytest.raises(ValueError, match="'loss' parameter of GradientRegression"):
+        trained(strategy=GradientRegression(loss="kl")).fit(X, y)
+    with pytest.raises(TypeError, match="needs a skorch net that is a regressor"):
+        distilled(skorch.NeuralNetClassifier(network())).fit(X, y)
+    holes = X.copy()
+    holes[3, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        trained(teacher=HistGradientBoostingRegressor(max_iter=3)).fit(holes, y)

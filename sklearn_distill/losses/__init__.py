@@ -10,7 +10,14 @@ from importlib import import_module
 
 from sklearn_distill.losses._checks import unknown_name
 
-__all__ = ["FEATURE_LOSSES", "LOGIT_LOSSES", "get_feature_loss", "get_logit_loss"]
+__all__ = [
+    "FEATURE_LOSSES",
+    "LOGIT_LOSSES",
+    "VALUE_LOSSES",
+    "get_feature_loss",
+    "get_logit_loss",
+    "get_value_loss",
+]
 
 #: Losses on logits: what the user writes, and the function of that name in each engine.
 LOGIT_LOSSES = {
@@ -23,6 +30,14 @@ LOGIT_LOSSES = {
     "dist": "dist",
     "logit-standardization": "logit_standardization",
     "wsld": "wsld",
+}
+
+#: Losses of values: what the user writes, and the function in ``losses.values``.
+VALUE_LOSSES = {
+    "squared-error": "squared_error",
+    "absolute-error": "absolute_error",
+    "huber": "huber",
+    "teacher-bounded": "teacher_bounded",
 }
 
 #: Losses on layers: what the user writes, and the class in ``losses.features``.
@@ -40,6 +55,11 @@ FEATURE_LOSSES = {
 }
 
 _ENGINES = {"numpy": "sklearn_distill.losses.reference", "torch": "sklearn_distill.losses.torch"}
+
+
+def get_value_loss(loss):
+    """Return the function of a loss of values, a key of :data:`VALUE_LOSSES`."""
+    return getattr(import_module("sklearn_distill.losses.values"), VALUE_LOSSES[loss])
 
 
 def get_logit_loss(loss, backend="torch"):

@@ -13,7 +13,12 @@ from threading import RLock
 
 import numpy as np
 import torch
-from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import (
+    NeuralNet,
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset, ValidSplit
 from torch.utils.data import DataLoader, Subset
@@ -39,6 +44,9 @@ HALF_EPS = 1e-4
 
 #: Parts of a skorch net that have no say in training here.
 _REPLACED = ("get_dataset", "get_split_datasets", "get_iterator", "get_loss", "train_step_single")
+
+#: Where skorch defines the parts that may be replaced.
+_SKORCH = ("skorch.net", "skorch.classifier", "skorch.regressor")
 
 _RANDOM = RLock()
 
@@ -132,7 +140,7 @@ class InMemoryMixin(Interruptible):
         else:
             output = tensor_of(super().infer(x, **fit_params))
         half = output.dtype in (torch.float16, torch.bfloat16)
-        return output.float() if half else output
+        return self.objective_.shaped(output.float() if half else output)
 
     def train_step_single(self, batch, **fit_params):
         """Let the objective say what the loss is."""
@@ -257,6 +265,7 @@ def as_net(
     validation_fraction=0.1,
     patience=None,
     verbose=0,
+    values=False,
 ):
     """Return a skorch net of a bare module, with sensible settings.
 
@@ -273,6 +282,8 @@ def as_net(
     device : str or torch.device, default="cpu"
     seed : int, default=0
         Of the validation split.
+    values : bool, default=False
+        Whether it learns values instead of classes.
     max_epochs, lr, weight_decay, batch_size, validation_fraction, patience, verbose : see \
 :class:`~sklearn_distill.GradientTraining`
     """
@@ -299,13 +310,14 @@ def as_net(
         callbacks.append(("early_stopping", stopping))
     if verbose:
         callbacks.append(("progress", EpochBar()))
-    kind = recognise(module)
-    if kind == "logits" and is_single(_outputs(module, X)):
+    kind = "logits" if values else recognise(module)
+    if not values and kind == "logits" and is_single(_outputs(module, X)):
         kind = "binary-logit"
     half = any(p.dtype == torch.float16 for p in module.parameters())
-    return (NeuralNetBinaryClassifier if kind.startswith("binary") else NeuralNetClassifier)(
+    net = NeuralNetBinaryClassifier if kind.startswith("binary") else NeuralNetClassifier
+    return (NeuralNetRegressor if values else net)(
         module,
-        criterion=KINDS[kind],
+        criterion=torch.nn.MSELoss if values else KINDS[kind],
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=weight_decay,
         optimizer__eps=HALF_EPS if half else 1e-8,
@@ -329,12 +341,17 @@ def forget_training(net):
     net.callbacks, net.callbacks_, net.train_split = None, [], None
 
 
-def warn_of_unused_parts(net):
-    """Warn once, naming all that the user made different in a skorch net and that is not used."""
+def warn_of_unused_parts(net, criteria):
+    """Warn once, naming all that the user made different in a skorch net and that is not used.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+    criteria : collection of classes
+        Whose loss the strategy's is.
+    """
     unused = [
-        f"{name}()"
-        for name in _REPLACED
-        if getattr(type(net), name).__module__ not in ("skorch.net", "skorch.classifier")
+        f"{name}()" for name in _REPLACED if getattr(type(net), name).__module__ not in _SKORCH
     ]
     for name in ("iterator_train", "iterator_valid"):
         if getattr(net, name) is not DataLoader:
@@ -342,7 +359,7 @@ def warn_of_unused_parts(net):
         settings = net.get_params_for(name)
         odd = ("sampler", "batch_sampler", "collate_fn")
         unused += [f"{name}__{key}" for key in odd if settings.get(key) is not None]
-    if criterion_of(net) not in KINDS.values():
+    if criterion_of(net) not in criteria:
         unused.append(f"criterion={criterion_of(net).__name__}")
     known = {"weight", "pos_weight"}  # they count: as weights of the targets
     unused += [f"criterion__{key}" for key in net.get_params_for("criterion") if key not in known]
@@ -372,7 +389,10 @@ class HoldOut:
     def rows(self, labels):
         """Return the positions that are held out, (n_valid,); maybe none."""
         rng = np.random.RandomState(self.seed)
-        labels = np.asarray(labels, dtype=np.int64)
+        labels = np.asarray(labels)
+        # Values, which are a matrix, are drawn at random, as if they were of one class.
+        labels = np.zeros(len(labels)) if labels.ndim == 2 else labels
+        labels = labels.astype(np.int64)
         rows = rng.permutation(len(labels))
         rows = rows[np.argsort(labels[rows], kind="stable")]
         # Sorted by class, every tenth row from a random start on (for a fraction of .1): that is a
@@ -412,6 +432,39 @@ class EpochBar(Callback):
 
 def _nowhere(text):
     """Print nothing."""
+
+
+def in_units_of(module, X, mean, scale):
+    """Return a module that goes on with a fixed layer: times the scale, plus the mean.
+
+    Parameters
+    ----------
+    module : nn.Module
+    X : Tensor, or dict or tuple of tensors
+        The first two rows are passed through it.
+    mean, scale : ndarray of shape (n_outputs,)
+
+    Returns
+    -------
+    nn.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the module does not give so many outputs.
+    """
+    output, n_outputs = _outputs(module, X), len(mean)
+    if output.ndim != 2 or output.shape[1] != n_outputs:
+        raise ValueError(
+            f"The student {type(module).__name__} returns outputs of shape {tuple(output.shape)} "
+            f"for {len(output)} rows, but there are {n_outputs} values. Its last layer must have "
+            f"{n_outputs} outputs for each row."
+        )
+    units = torch.nn.Linear(n_outputs, n_outputs).to(output)
+    with torch.no_grad():
+        units.weight.copy_(torch.diag(torch.as_tensor(scale)))
+        units.bias.copy_(torch.as_tensor(mean))
+    return torch.nn.Sequential(module, units.requires_grad_(False))
 
 
 def _outputs(module, X):

@@ -116,8 +116,8 @@ class Objective:
         # One alpha for all, or equal weights, is by far the most frequent. The loss then is the
         # plain formula: faster, and with alpha=0 torch's own cross-entropy to the last bit.
         self.alpha = float(own_alpha[0]) if np.ptp(own_alpha) == 0 else tensor(row_alpha)
-        self.weight = _relative(row_weight, tensor)
-        self.valid_weight = None if valid_weight is None else _relative(valid_weight, tensor)
+        self.weight = relative(row_weight, tensor)
+        self.valid_weight = None if valid_weight is None else relative(valid_weight, tensor)
 
     def renew(self, net, tensors):
         """Put the rows of the next epoch, and the teacher's labels, in the place of the last."""
@@ -147,17 +147,27 @@ class Objective:
         with self.listening(net) as student_layers, _in_words(who, len(rows)), counted as work:
             output = net.infer(X, **fit_params)
         if first:
-            self.output = output_of_net(net)
             fewer_if_small(work.multiplications)
-        logits = to_logits(output, self.output, who=who)
-        check_shape(tensor_of(output), len(rows), self.n_classes, who=who)
-        if first:
-            self._look_at(net, tensor_of(output), labels, who)
-        loss = self.loss_of_rows(logits, labels.long(), rows)
+        loss = self.loss_of_rows(self.read(net, output, labels, who), labels, rows)
         if self.hints is not None:
             loss = loss + self.hints.loss(student_layers, rows, X)
         self.check_finite(net, loss, X, "training")
         return loss, output
+
+    def read(self, net, output, labels, who):
+        """Return the logits of what the module gave for some rows, looked at the first time."""
+        first = self.output is None
+        if first:
+            self.output = output_of_net(net)
+        logits = to_logits(output, self.output, who=who)
+        check_shape(tensor_of(output), len(labels), self.n_classes, who=who)
+        if first:
+            self._look_at(net, tensor_of(output), labels, who)
+        return logits
+
+    def shaped(self, output):
+        """Return an output in the shape in which the net's criterion compares it with labels."""
+        return output
 
     def after_backward(self):
         """Train the projections of the hints."""
@@ -166,6 +176,7 @@ class Objective:
 
     def loss_of_rows(self, logits, labels, rows):
         """Return the objective on logits, averaged over the rows of a batch."""
+        labels = labels.long()
         alpha = self.alpha if isinstance(self.alpha, float) else self.alpha[rows]
         log_proba = None if self.log_proba is None else self.log_proba[rows]
         weight = None if self.weight is None else self.weight[rows]
@@ -276,7 +287,7 @@ def _in_words(who, n_rows):
         ) from error
 
 
-def _relative(weight, tensor):
+def relative(weight, tensor):
     """Return weights divided by their mean, as a tensor; None if they are all equal."""
     return None if np.ptp(weight) == 0 else tensor(weight / weight.mean())
 

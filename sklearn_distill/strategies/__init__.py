@@ -8,6 +8,7 @@ from sklearn_distill.strategies._blended_values import BlendedValues
 from sklearn_distill.strategies._checks import check_before_teaching
 from sklearn_distill.strategies._class_weight import counted_class_weight
 from sklearn_distill.strategies._gradient import GradientTraining
+from sklearn_distill.strategies._gradient_regression import GradientRegression
 from sklearn_distill.strategies._hard_labels import HardLabels
 from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
@@ -23,6 +24,7 @@ __all__ = [
     "STRATEGIES",
     "STRATEGIES_OF_VALUES",
     "BlendedValues",
+    "GradientRegression",
     "GradientTraining",
     "HardLabels",
     "SampledLabels",
@@ -54,7 +56,9 @@ STRATEGIES = {
 
 
 #: The same of values; which one "auto" takes depends on the loss of the student.
-STRATEGIES_OF_VALUES = {strategy.name: strategy for strategy in (BlendedValues, StackedValues)}
+STRATEGIES_OF_VALUES = {
+    strategy.name: strategy for strategy in (GradientRegression, BlendedValues, StackedValues)
+}
 
 
 def select_strategy_of_values(strategy, student):
@@ -76,7 +80,9 @@ def select_strategy_of_values(strategy, student):
         If the student is no regressor, or cannot be taught in the wanted way.
     """
     bare = last_step(student)
-    if strategy == "auto":
+    if strategy == "auto" and is_network(bare):
+        wanted = GradientRegression()
+    elif strategy == "auto":
         wanted = BlendedValues() if blend_says_all(bare) else StackedValues()
     elif isinstance(strategy, str):
         wanted = STRATEGIES_OF_VALUES[strategy]()
@@ -88,7 +94,7 @@ def select_strategy_of_values(strategy, student):
     name = name_of(bare)
     if isinstance(bare, FrozenEstimator):
         raise TypeError(f"{name} cannot be a student, since it cannot be fitted. Pass its inside.")
-    if not is_of_kind(bare, "regressor"):
+    if not is_of_kind(bare, "regressor") and not is_network(bare):
         raise TypeError(
             f"{name} cannot learn values: it is no regressor. Use one as the student, or as the "
             "last step of a Pipeline; for classes use DistillationClassifier."

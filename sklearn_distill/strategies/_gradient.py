@@ -189,11 +189,10 @@ class GradientTraining(Strategy):
         from sklearn_distill.nn import net as nets
 
         targets = transfer_set.targets
-        if targets.log_proba is not None and self.loss != "logit-mse":
-            _check_temperature(targets.temperature)
+        self._check_targets(targets)
         bare = is_module(student)
         device = (self.device if bare else student.device) or "cpu"
-        inside = self._inside_of_teacher(transfer_set)
+        inside = self._inside_of_teacher(transfer_set, bare)
         rows = transfer_set.all_rows()
         seed = own_rng(self.random_state).randint(np.iinfo(np.int32).max)
         renew = transfer_set.renew if self.fresh_rows else None
@@ -204,7 +203,7 @@ class GradientTraining(Strategy):
             if bare:
                 student, rows = self._net_of(student, rows, transfer_set, seed)
             else:
-                nets.warn_of_unused_parts(student)
+                nets.warn_of_unused_parts(student, self._criteria())
             hints = None if inside is None else _hint_losses(*inside, device)
             objective = self._objective(student, targets, bare, device, seed, hints)
             if renew is not None:
@@ -214,21 +213,66 @@ class GradientTraining(Strategy):
         if bare:
             nets.forget_training(student)
         shape = tuple(rows.shape[1:]) if hasattr(rows, "shape") else None
+        return student, self._decoder(targets, objective, shape, student, rows)
+
+    # -- what is another thing for values ------------------------------------------------------
+
+    #: Whether values are taught, and not classes.
+    _of_values = False
+
+    def _check_targets(self, targets):
+        """Refuse a temperature that the precision of a network does not stand."""
+        if targets.log_proba is not None and self.loss != "logit-mse":
+            _check_temperature(targets.temperature)
+
+    def _taught(self, targets):
+        """Tell whether a teacher has a say."""
+        return targets.log_proba is not None
+
+    def _labels(self, targets):
+        """Return the labels, by which rows are held out for validation."""
+        return targets.labels
+
+    def _criteria(self):
+        """Return the criteria of skorch nets that are what is minimised."""
+        from sklearn_distill.nn.outputs import KINDS
+
+        return KINDS.values()
+
+    def _on_trained(self, hints, bare):
+        """Return hints with the names that the student's layers have in the trained module."""
+        return hints
+
+    def _finished(self, module, rows, targets):
+        """Return the module that is trained, which may go on where the user's ends."""
+        return module
+
+    def _decoder(self, targets, objective, shape, student, rows):
+        """Return how the trained network is read."""
         decoder = NetworkDecoder(targets.classes, output=objective.output, row_shape=shape)
         if objective.doubtful:
             _warn_if_probabilities(decoder, student, rows)
-        return student, decoder
+        return decoder
 
     def _net_of(self, module, rows, transfer_set, seed):
         """Return a skorch net of a bare module, and the rows as tensors."""
         from sklearn_distill.nn.batches import inputs_for
         from sklearn_distill.nn.net import as_net
 
+        targets = transfer_set.targets
         module = (module() if isinstance(module, type) else module).to(self.device)
         rows = inputs_for(module, rows, self.device)
+        module = self._finished(module, rows, targets)
         settings = {key: getattr(self, key) for key in _OF_BARE_MODULES}
-        targets = transfer_set.targets
-        net = as_net(module, rows, targets.labels, targets.n_rows, seed=seed, **settings)
+        net = as_net(
+            module,
+            rows,
+            self._labels(targets),
+            targets.n_rows,
+            seed=seed,
+            values=self._of_values,
+            **settings,
+        )
         return net, rows
 
     def _objective(self, net, targets, bare, device, seed, hints):
@@ -274,9 +318,9 @@ class GradientTraining(Strategy):
                 "Leave one of them out."
             )
 
-    def _inside_of_teacher(self, transfer_set):
+    def _inside_of_teacher(self, transfer_set, bare):
         """Return hints, the model that has the layers, and rows for it; None if no hint asks."""
-        if not self.hints or transfer_set.targets.log_proba is None:
+        if not self.hints or not self._taught(transfer_set.targets):
             return None
         if transfer_set.reader is None:
             raise ValueError(
@@ -288,7 +332,7 @@ class GradientTraining(Strategy):
         if isinstance(teacher, TeacherEnsemble):
             name, hints = _hints_of_member(hints, teacher)
             teacher, rows = teacher.member(name, rows)
-        return hints, *innermost(teacher, rows)
+        return self._on_trained(hints, bare), *innermost(teacher, rows)
 
 
 def _drawn_anew(renew, seed):

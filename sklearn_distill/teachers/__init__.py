@@ -1,7 +1,7 @@
 """Everything between a teacher of any make and its class log-probabilities."""
 
 from sklearn_distill.teachers._boosters import BoosterTeacher
-from sklearn_distill.teachers._ensemble import TeacherEnsemble, as_teacher
+from sklearn_distill.teachers._callable import CallableTeacher
 from sklearn_distill.teachers._layers import innermost, read_layer
 from sklearn_distill.teachers._out_of_bag import has_out_of_bag_votes, read_out_of_bag
 from sklearn_distill.teachers._outputs import Remarks, read_output
@@ -12,9 +12,11 @@ from sklearn_distill.teachers._reader import (
 )
 from sklearn_distill.teachers._torch import TorchTeacher
 from sklearn_distill.teachers._values import ValueReader, as_values, check_gives_values
+from sklearn_distill.teachers.ensemble import TeacherEnsemble, as_teacher
 
 __all__ = [
     "BoosterTeacher",
+    "CallableTeacher",
     "Remarks",
     "TeacherEnsemble",
     "TeacherReader",

@@ -18,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill.teachers._boosters import BoosterTeacher, log_proba_of_wrapper, native_library
+from sklearn_distill.teachers._callable import CallableTeacher
 from sklearn_distill.teachers._outputs import (
     align_columns,
     as_matrix,
@@ -82,7 +83,8 @@ class TeacherReader:
     def can_be_fitted(self):
         """Whether a clone of the teacher would learn from rows that it is given."""
         bare = last_step(thawed(self.teacher))
-        as_it_is = isinstance(bare, TorchTeacher | BoosterTeacher | FrozenEstimator)
+        frozen = TorchTeacher | BoosterTeacher | CallableTeacher | FrozenEstimator
+        as_it_is = isinstance(bare, frozen)
         return hasattr(bare, "fit") and hasattr(bare, "get_params") and not as_it_is
 
     @cached_property
@@ -217,6 +219,8 @@ class TeacherReader:
         if isinstance(teacher, TorchTeacher):
             log_proba, doubt = teacher.read(X)
             return columns, log_proba, True, doubt
+        if isinstance(teacher, CallableTeacher):  # every row that it is asked about may cost
+            return columns, *teacher.read(X), None
         if isinstance(teacher, BoosterTeacher):
             return columns, teacher.predict_log_proba(X), True, None
         if hasattr(teacher, "predict_proba"):

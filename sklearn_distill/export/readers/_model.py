@@ -157,6 +157,8 @@ def read_model(model, X):
             break
         student = student_
     body, link, features = read_last_step(student, features, columns)
+    if is_module(getattr(student, "module_", student)) and not hasattr(model, "predict_proba"):
+        link = Link("values")  # a network does not tell what its outputs are
     if any(isinstance(f, Text) for f in features):
         raise NotReadable("a column of text that nothing encodes")
     program = Program(columns.inputs(), tuple(features), body, link, None, precision=_precision(X))
