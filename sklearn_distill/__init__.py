@@ -8,6 +8,7 @@ from sklearn_distill._assistants import make_assistant_chain
 from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
+from sklearn_distill._multi_output import MultiOutputDistillationClassifier
 from sklearn_distill._regressor import DistillationRegressor
 from sklearn_distill._self_distillation import (
     SelfDistillationClassifier,
@@ -31,6 +32,7 @@ from sklearn_distill.strategies import (
 from sklearn_distill.teachers import (
     BoosterTeacher,
     CallableTeacher,
+    OutputTeacher,
     TeacherEnsemble,
     TorchTeacher,
 )
@@ -51,6 +53,8 @@ __all__ = [
     "GradientRegression",
     "GradientTraining",
     "LayerHint",
+    "MultiOutputDistillationClassifier",
+    "OutputTeacher",
     "SampledLabels",
     "SelfDistillationClassifier",
     "SelfDistillationRegressor",

@@ -24,7 +24,7 @@ ROOMS = [
     ["strategies", "rules"],
     ["_base", "_distilled"],
     ["_classifier", "_regressor"],
-    ["_classifier_cv", "_self_distillation", "_assistants"],
+    ["_classifier_cv", "_self_distillation", "_assistants", "_multi_output"],
     ["metrics"],
     ["export"],
     ["display", "candidates", "footprint"],

@@ -4,6 +4,7 @@ from sklearn_distill.teachers._boosters import BoosterTeacher
 from sklearn_distill.teachers._callable import CallableTeacher
 from sklearn_distill.teachers._layers import innermost, read_layer
 from sklearn_distill.teachers._out_of_bag import has_out_of_bag_votes, read_out_of_bag
+from sklearn_distill.teachers._output import OutputTeacher, number_of_outputs
 from sklearn_distill.teachers._outputs import Remarks, read_output
 from sklearn_distill.teachers._reader import (
     TeacherReader,
@@ -17,6 +18,7 @@ from sklearn_distill.teachers.ensemble import TeacherEnsemble, as_teacher
 __all__ = [
     "BoosterTeacher",
     "CallableTeacher",
+    "OutputTeacher",
     "Remarks",
     "TeacherEnsemble",
     "TeacherReader",
@@ -28,6 +30,7 @@ __all__ = [
     "has_out_of_bag_votes",
     "innermost",
     "is_fitted",
+    "number_of_outputs",
     "read_layer",
     "read_out_of_bag",
     "read_output",
