@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill.teachers import OutputTeacher, is_fitted, number_of_outputs
@@ -106,6 +107,22 @@ class MultiOutputDistillationClassifier(MultiOutputClassifier):
             if hasattr(estimators[0], name):
                 setattr(self, name, getattr(estimators[0], name))
         return self
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X):
+        """Predict the probability of each class, output by output.
+
+        Parameters
+        ----------
+        X : rows of the same kind as in ``fit``
+
+        Returns
+        -------
+        proba : list of ndarray of shape (n_samples, n_classes)
+            One for each output, with columns in the order of its ``classes_``.
+        """
+        check_is_fitted(self)
+        return [estimator.predict_proba(X) for estimator in self.estimators_]
 
     def _model_of(self, k, n_outputs):
         model = clone(self.estimator)
