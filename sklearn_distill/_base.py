@@ -477,7 +477,7 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
         """
         fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
-        router.add(student=_without_weight_request(self.student), method_mapping=fit_to_fit)
+        router.add(student=without_weight_request(self.student), method_mapping=fit_to_fit)
         if self.teacher is not None and needs_fits(self._reader(), self.cv):
             router.add(teacher=as_teacher(self.teacher), method_mapping=fit_to_fit)
         if hasattr(self.cv, "split"):
@@ -573,9 +573,11 @@ class Informed:
     ----------
     said : Labels
         Of the rows that ``fit`` will get, and of X_unlabeled.
+    classes : ndarray of shape (n_classes,) or None
+        What the columns of these are; None takes the classes of y.
     """
 
-    said = Labels(None)
+    said, classes = Labels(None), None
 
     @classmethod
     def like(cls, model, **settings):
@@ -630,7 +632,7 @@ def _check_teacher_is_one_object(teacher):
         )
 
 
-def _without_weight_request(student):
+def without_weight_request(student):
     """Return a shallow copy whose last step requests no ``sample_weight``."""
     keyword = weight_keyword(student)
     bare = copy.copy(last_step(student))

@@ -2,18 +2,20 @@
 
 from abc import abstractmethod
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted, check_memory
 
+from sklearn_distill._base import without_weight_request
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
 from sklearn_distill._distilled import DecodedClassifier, DecodedRegressor
 from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
 from sklearn_distill.labelling import Labels, fit_and_label, label_rows, make_splits
-from sklearn_distill.rules import CLEARLY
+from sklearn_distill.rules import compare_rows
 from sklearn_distill.strategies import STRATEGIES, STRATEGIES_OF_VALUES
 from sklearn_distill.teachers import TeacherReader, ValueReader
 from sklearn_distill.tempering import lift_zeros
@@ -31,11 +33,12 @@ from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import check_same_columns, indexable_rows, n_rows
 
 
-class _Generation:
-    """One generation: a fitted model, and its labels of the rows that it was not fitted on."""
+class _Generation(NamedTuple):
+    """A fitted model, and what it says, and loses, on the rows that it was not fitted on."""
 
-    def __init__(self, model, answers, losses):
-        self.model, self.answers, self.losses = model, answers, losses
+    model: object
+    answers: np.ndarray | None
+    losses: np.ndarray | None
 
 
 class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
@@ -88,7 +91,6 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
             first._fit_without_labels(X, sample_weight, X_unlabeled, None, fit_params)
         sample_weight = first._check_rows(X, sample_weight, X_unlabeled)
         y = first._check_labels(X, y)
-        check_consistent_length(X, y)
         columns, _ = first._encode(y, sample_weight)
         if not n_rows(X_unlabeled):
             X_unlabeled = None
@@ -117,9 +119,10 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
             with stage(f"generation {number}", self.verbose):
                 last = number == self.n_generations and not self.early_stopping
                 generations.append(self._next(generations[-1], rows, splits, params, last))
-            kept = generations[best]
-            if self.early_stopping and not self._is_better(generations[-1], kept, sample_weight):
-                break
+            if self.early_stopping:
+                losses = generations[-1].losses, generations[best].losses
+                if not compare_rows(*losses, sample_weight, "").clear:
+                    break
             best = number
         self._keep(generations, best, columns, sample_weight)
         return self
@@ -166,18 +169,9 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         model.said, model.classes = said, rows.columns
         return model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
 
-    def _is_better(self, new, old, sample_weight):
-        gained = old.losses - new.losses
-        known = ~np.isnan(gained)
-        weight = np.ones(len(gained)) if sample_weight is None else sample_weight
-        weight, gained = weight[known] / weight[known].sum(), gained[known]
-        mean = weight @ gained
-        return mean > CLEARLY * np.sqrt(weight**2 @ (gained - mean) ** 2)
-
     def _keep(self, generations, best, columns, sample_weight):
-        weight = None if sample_weight is None else sample_weight
         losses = [
-            np.nan if one.losses is None else _mean_of_known(one.losses, weight)
+            np.nan if one.losses is None else _mean_of_known(one.losses, sample_weight)
             for one in generations
         ]
         self.generations_ = [one.model for one in generations[: best + 1]]
@@ -188,17 +182,10 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         self._keep_columns(columns)
 
     def _params(self, sample_weight, fit_params):
-        if routing_enabled():
-            metadata = dict(fit_params)
-            if sample_weight is not None:
-                metadata["sample_weight"] = sample_weight
-            if not metadata:
-                return {}
-            routed = process_routing(self, "fit", **metadata).estimator.fit
-            return routed if sample_weight is None else routed | {"sample_weight": sample_weight}
-        return (
-            fit_params if sample_weight is None else fit_params | {"sample_weight": sample_weight}
-        )
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if routing_enabled() and fit_params:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        return fit_params | weight
 
     def get_metadata_routing(self):
         """Return the routing of fit parameters to the estimator.
@@ -207,13 +194,14 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         -------
         routing : MetadataRouter
         """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        model = self._model(alpha=0.0)
-        student = model.get_metadata_routing()._route_mappings.get("student")
-        if student is not None:
-            mapping = MethodMapping().add(caller="fit", callee="fit")
-            router.add(estimator=student.router, method_mapping=mapping)
-        return router
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                estimator=without_weight_request(self.estimator),
+                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+            )
+        )
 
     def _decoded(self):
         return self.decoder_, self.student_

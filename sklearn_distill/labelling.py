@@ -309,10 +309,11 @@ def label_new_rows(reader, X, y, X_unlabeled, classes, *, fit_params, memory, **
     if not reader.fitted:
         _check_takes_labels(reader, classes)
         reader = _cached(memory, _fit_on_all, (reader, X, y, fit_params))
-    of_own = np.full((n_rows(X), len(classes)), np.nan)
-    if n_rows(X_unlabeled) == 0:
-        return Labels(reader, of_own)
-    of_new = label_rows(reader, X_unlabeled, None, classes, n_jobs=jobs["n_jobs"], memory=memory)
+    of_new = np.empty((0, len(classes)))
+    if n_rows(X_unlabeled):
+        asking = {"n_jobs": jobs["n_jobs"], "memory": memory}
+        of_new = label_rows(reader, X_unlabeled, None, classes, **asking)
+    of_own = np.full((n_rows(X), of_new.shape[1]), np.nan)
     return Labels(reader, np.concatenate([of_own, of_new]))
 
 

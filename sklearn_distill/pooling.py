@@ -51,15 +51,16 @@ def pool(log_proba, weights, *, geometric=False):
     Returns
     -------
     ndarray of shape (n_rows, n_classes)
-        Each row normalised; NaN where no member knows the class.
+        Each row normalised; NaN where no member with a weight knows the class.
 
     Raises
     ------
     DisjointClassesError
         If nothing compares some of the classes with the others.
     """
-    unknown = np.isnan(log_proba)
     weights = np.broadcast_to(weights.reshape(len(weights), -1), log_proba.shape[:2])
+    # Who has no weight says nothing: a row of which all others are silent stays unknown.
+    unknown = np.isnan(log_proba) | (weights == 0)[:, :, None]
     average = _geometric if geometric else _arithmetic
     if not unknown.any():
         return average(log_proba, weights)

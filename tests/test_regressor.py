@@ -308,6 +308,13 @@ def test_trust_asks_teachers_for_deviations(data, teacher):
     assert np.isfinite(model.predict(X)).all()
 
 
+def test_deviations_of_new_rows_alone(data):
+    X, y = data
+    model = distilled(TREE, BayesianRidge(), trust="std", alpha=0)
+    new = model.fit(X, y, X_unlabeled=X[:40] + 1)
+    assert np.isfinite(new.predict(X)).all()
+
+
 def test_trust_of_ones_own(data):
     X, y = data
     teacher = Ridge().fit(X, y)

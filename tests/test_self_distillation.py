@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_breast_cancer, load_iris, make_friedman1
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -131,6 +132,20 @@ def test_weights_unlabelled_rows_and_groups(cancer):
     values = SelfDistillationRegressor(Ridge(), n_generations=2, early_stopping=False)
     X, y = make_friedman1(100, random_state=0)
     assert values.fit(X[:50], y[:50], X_unlabeled=X[50:]).score(X, y) > 0.5
+
+
+def test_routing(cancer):
+    X, y = cancer
+    weight = 1 + 9 * (y == 0)
+    plain = SelfDistillationClassifier(GaussianNB(), n_generations=1, early_stopping=False)
+    expected = plain.fit(X, y, sample_weight=weight).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        model = clone(plain).fit(X, y, sample_weight=weight)
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+        calls = Calls()
+        estimator = RecordingClassifier(calls).set_fit_request(colour=True)
+        clone(plain).set_params(estimator=estimator).fit(X, y, colour="red")
+    assert {call["colour"] for call in calls.of("fit")} == {"red"}
 
 
 def test_networks(cancer):

@@ -101,6 +101,15 @@ def test_a_member_of_weight_zero_has_no_say_even_where_it_is_certain():
     np.testing.assert_allclose(pool(log_p, np.array([1.0, 0.0])), log_p[0], rtol=1e-12)
 
 
+def test_where_only_a_member_without_weight_speaks_nothing_is_known():
+    log_p = opinions(2)
+    log_p[0, :5] = np.nan
+    for geometric in (False, True):
+        pooled = pool(log_p, np.array([1.0, 0.0]), geometric=geometric)
+        assert np.isnan(pooled[:5]).all()
+        np.testing.assert_allclose(pooled[5:], log_p[0, 5:], rtol=1e-12)
+
+
 def conditional(log_p, classes):
     some = log_p[:, classes]
     return some - logsumexp(some, axis=1, keepdims=True)

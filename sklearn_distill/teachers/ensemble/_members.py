@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_distill.teachers._reader import TeacherReader
 from sklearn_distill.teachers._values import ValueReader, as_values
 from sklearn_distill.utils.columns import Columns
-from sklearn_distill.utils.dispatch import is_module, is_of_kind, name_of, tags_of
+from sklearn_distill.utils.dispatch import is_module, is_of_kind, name_of
 from sklearn_distill.utils.rows import column_names, n_rows, own_rows, short
 
 KINDS = ("classifier", "regressor", "clusterer", "outlier_detector")
@@ -112,7 +112,6 @@ def kind_of(estimators):
 
 
 def _kinds(member):
-    tags_of(member)
     return {kind for kind in KINDS if is_of_kind(member, kind)}
 
 
