@@ -372,6 +372,16 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
     def _settle(self, X, y, labels, said, X_unlabeled, fit_params):
         """Return the settings, where they are "auto" by the rules and what the teacher said."""
 
+    def _warn_of_labels_alone(self, settings, X_unlabeled):
+        """Say so if the rules leave a teacher unused that was given and asked."""
+        if self.alpha == "auto" and settings.alpha == 0 and X_unlabeled is None:
+            warnings.warn(
+                f"{settings.reason} The student is taught by its labels alone. Set alpha=0.5 to "
+                "distil all the same.",
+                UserWarning,
+                stacklevel=5,
+            )
+
     @abstractmethod
     def _as_taught(self, log_proba, labels, said, sample_weight):
         """Return in the form that is taught what the teacher said of some rows."""
@@ -549,6 +559,9 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
             if self.teacher is None or not self._asks_teacher()
             else [self.student, as_teacher(self.teacher)]
         )
+
+    def _decoded(self):
+        return self.decoder_, self.student_
 
     @property
     def n_features_in_(self):

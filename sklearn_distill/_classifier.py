@@ -385,13 +385,7 @@ default=None
         if alpha == "auto" and asks_for_losses(self.student, rows):
             losses = self._losses(X, y, labels, said, fit_params)
         settings = settle(self.student, rows, self.temperature, self.alpha, losses)
-        if self.alpha == "auto" and settings.alpha == 0 and X_unlabeled is None:
-            warnings.warn(
-                f"{settings.reason} The student is taught by its labels alone. Set alpha=0.5 to "
-                "distil all the same.",
-                UserWarning,
-                stacklevel=4,
-            )
+        self._warn_of_labels_alone(settings, X_unlabeled)
         return settings
 
     def _has_seen(self, said, labels):
@@ -472,9 +466,6 @@ default=None
         check_is_fitted(self)
         return DistilledClassifier(self.decoder_.lean(self.student_), self.decoder_)
 
-    def _decoded(self):
-        return self.decoder_, self.student_
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         parts = [tags_of(part).classifier_tags for part in self._parts()]
@@ -485,15 +476,7 @@ default=None
 
 
 class InformedClassifier(Informed, DistillationClassifier):
-    """A distillation whose teacher has spoken, of labels that were looked at before.
-
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,) or None
-        None takes those of y.
-    """
-
-    classes = None
+    """A distillation whose teacher has spoken, of labels that were looked at before."""
 
     def _encode(self, y, sample_weight):
         classes = np.unique(y) if self.classes is None else self.classes

@@ -23,10 +23,10 @@ def _offered(method):
     return available_if(check)
 
 
-class DecodedClassifier(ClassifierMixin):
+class Decoded:
     """The predictions of a student through its decoder.
 
-    A subclass has ``_offers(method)`` and ``_decoded()``, which returns decoder and student.
+    A subclass has ``_decoded()``, which returns decoder and student.
     """
 
     def _decode(self, method, X):
@@ -36,6 +36,10 @@ class DecodedClassifier(ClassifierMixin):
         if columns is not None:
             X = columns.take(X, name_of(self))
         return getattr(decoder, method)(student, X)
+
+
+class DecodedClassifier(Decoded, ClassifierMixin):
+    """The predictions of a student of classes; a subclass has ``_offers(method)``."""
 
     def predict(self, X):
         """Predict the class of each row.
@@ -97,8 +101,8 @@ class DecodedClassifier(ClassifierMixin):
         return self._decode("decision_function", X)
 
 
-class DecodedRegressor(RegressorMixin):
-    """The predictions of a student of values; as :class:`DecodedClassifier`."""
+class DecodedRegressor(Decoded, RegressorMixin):
+    """The predictions of a student of values."""
 
     def predict(self, X):
         """Predict the value of each row.
@@ -111,15 +115,36 @@ class DecodedRegressor(RegressorMixin):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        check_is_fitted(self)
-        decoder, student = self._decoded()
-        columns = vars(self).get("student_columns_")
-        if columns is not None:
-            X = columns.take(X, name_of(self))
-        return decoder.predict(student, X)
+        return self._decode("predict", X)
 
 
-class DistilledRegressor(DecodedRegressor, FrozenMixin, BaseEstimator):
+class Distilled(FrozenMixin, BaseEstimator):
+    """A fitted student and its decoder, and nothing else."""
+
+    def __init__(self, student, decoder):
+        self.student = student
+        self.decoder = decoder
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in ``fit``, if the student counts them."""
+        return self.student.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in ``fit``, if the student keeps them."""
+        return self.student.feature_names_in_
+
+    def _decoded(self):
+        return self.decoder, self.student
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = tags_of(self.student).input_tags
+        return tags
+
+
+class DistilledRegressor(DecodedRegressor, Distilled):
     """A distilled student of values on its own: without its teacher and training rows.
 
     What :meth:`DistillationRegressor.standalone` returns, to be saved, shipped and exported. As
@@ -158,30 +183,8 @@ class DistilledRegressor(DecodedRegressor, FrozenMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, student, decoder):
-        self.student = student
-        self.decoder = decoder
 
-    @property
-    def n_features_in_(self):
-        """Number of features seen in ``fit``, if the student counts them."""
-        return self.student.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features seen in ``fit``, if the student keeps them."""
-        return self.student.feature_names_in_
-
-    def _decoded(self):
-        return self.decoder, self.student
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = tags_of(self.student).input_tags
-        return tags
-
-
-class DistilledClassifier(DecodedClassifier, FrozenMixin, BaseEstimator):
+class DistilledClassifier(DecodedClassifier, Distilled):
     """A distilled student on its own: without its teacher, and without training rows.
 
     What :meth:`DistillationClassifier.standalone` returns, to be saved, shipped and exported. It
@@ -226,32 +229,10 @@ class DistilledClassifier(DecodedClassifier, FrozenMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, student, decoder):
-        self.student = student
-        self.decoder = decoder
-
     @property
     def classes_(self):
         """The classes, sorted."""
         return self.decoder.classes
 
-    @property
-    def n_features_in_(self):
-        """Number of features seen in ``fit``, if the student counts them."""
-        return self.student.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features seen in ``fit``, if the student keeps them."""
-        return self.student.feature_names_in_
-
-    def _decoded(self):
-        return self.decoder, self.student
-
     def _offers(self, method):
         return self.decoder.offers(self.student, method)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = tags_of(self.student).input_tags
-        return tags

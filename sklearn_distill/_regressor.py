@@ -251,13 +251,7 @@ default="auto"
         if alpha == "auto" and asks_for_losses(self.student, rows, RULES_OF_VALUES):
             losses = self._losses(X, y, said, fit_params)
         settings = settle(self.student, rows, 1.0, self.alpha, losses, RULES_OF_VALUES)
-        if self.alpha == "auto" and settings.alpha == 0 and X_unlabeled is None:
-            warnings.warn(
-                f"{settings.reason} The student is taught by its labels alone. Set alpha=0.5 to "
-                "distil all the same.",
-                UserWarning,
-                stacklevel=4,
-            )
+        self._warn_of_labels_alone(settings, X_unlabeled)
         return settings
 
     def _losses(self, X, y, said, fit_params):
@@ -349,9 +343,6 @@ default="auto"
         """
         check_is_fitted(self)
         return DistilledRegressor(self.decoder_.lean(self.student_), self.decoder_)
-
-    def _decoded(self):
-        return self.decoder_, self.student_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
