@@ -35,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_distill import (
     BlendedValues,
@@ -193,6 +194,34 @@ def test_absolute_error_is_that_of_both_values(data):
         best = tree.tree_.value[leaf].item()
         others = np.r_[y[rows], t[rows]]
         assert loss(best, rows) <= min(loss(f, rows) for f in others) + 1e-9
+
+
+class Watched(HistGradientBoostingRegressor):
+    """Writes down on what it is trained, and by what it stops."""
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, **params):
+        self.seen_, self.val_ = X, X_val
+        return super().fit(X, y, sample_weight, X_val=X_val, **params)
+
+
+@pytest.mark.skipif(
+    not has_fit_parameter(HistGradientBoostingRegressor(), "X_val"), reason="of scikit-learn 1.7"
+)
+@pytest.mark.parametrize("early_stopping", [True, "auto", False])
+def test_no_row_is_on_both_sides_of_early_stopping(data, early_stopping):
+    X, y = data
+    student = Watched(
+        loss="absolute_error", max_iter=10, early_stopping=early_stopping, random_state=0
+    )
+    model = distilled(student, Ridge().fit(X, y)).fit(X, y)
+    fitted = model.student_
+    if early_stopping is not True:  # "auto" counts real rows, not their copies
+        assert fitted.val_ is None
+        assert not fitted.do_early_stopping_
+        return
+    seen = {row.tobytes() for row in fitted.seen_}
+    assert len(seen) == 270
+    assert not seen & {row.tobytes() for row in fitted.val_}
 
 
 def test_quantile_regression_learns_the_quantile_of_both(data):

@@ -74,7 +74,7 @@ def _searched(student):
 
 
 def held_out_rows(student, targets):
-    """Choose the labelled rows that a HistGradientBoosting student stops early on.
+    """Choose the labelled rows that a HistGradientBoosting student stops early on, of values too.
 
     It would take them from the copies, and put copies of one row on both sides. Where it would
     not stop early on the real rows, it is told so, in place.
@@ -99,7 +99,7 @@ def held_out_rows(student, targets):
     _, held_out = train_test_split(
         np.arange(targets.n_labeled),
         test_size=params["validation_fraction"],
-        stratify=targets.labels,
+        stratify=getattr(targets, "labels", None),  # values have no strata
         random_state=own_rng(params["random_state"]),
     )
     return np.sort(held_out)

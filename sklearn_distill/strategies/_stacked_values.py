@@ -1,11 +1,15 @@
 """Each row twice, with its real value and with the teacher's: exact for every loss."""
 
+import numpy as np
+
 from sklearn_distill.decoding import ValueDecoder
 from sklearn_distill.strategies._own_splits import own_split
-from sklearn_distill.strategies._row_counts import scale_row_counts
+from sklearn_distill.strategies._row_counts import held_out_rows, scale_row_counts
 from sklearn_distill.strategies._strategy import Strategy, accepts_weights, fit_bare
+from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.dispatch import is_network, is_of_kind
 from sklearn_distill.utils.pipelines import last_step
+from sklearn_distill.utils.rows import indexable_rows
 
 #: Losses that are linear in the real value where the prediction is held fast, or differ from that
 #: by something without the prediction: the blend of two values says all of both.
@@ -65,8 +69,9 @@ class StackedValues(Strategy):
     enough for squared error, would be another target: the median of two values is either of them.
 
     It needs ``sample_weight`` in fit. Settings that count rows (``min_samples_leaf``, ...) are
-    doubled. A student that splits the rows itself would have one copy on either side, and is
-    refused.
+    doubled. A :class:`~sklearn.ensemble.HistGradientBoostingRegressor` that stops early does so on
+    the real values of rows that are held out. Any other student that splits the rows itself would
+    have one copy on either side, and is refused.
 
     See Also
     --------
@@ -108,7 +113,18 @@ class StackedValues(Strategy):
         n_outputs = None if targets.values.ndim == 1 else targets.n_outputs
         rows, values, weight = targets.stacked()
         if targets.row_alpha.any():
+            held_out = np.empty(0, dtype=int)
+            if "X_val" not in transfer_set.fit_params:
+                held_out = held_out_rows(student, targets)
+            kept = ~np.isin(rows, held_out)
+            rows, values, weight = rows[kept], values[kept], weight[kept]
             X, params = transfer_set.take(rows)
+            if len(held_out):
+                params |= {
+                    "X_val": take_rows(indexable_rows(transfer_set.X), held_out),
+                    "y_val": targets.values[held_out],
+                    "sample_weight_val": targets.row_weight[held_out],
+                }
             if 0 < targets.row_alpha[: targets.n_labeled].max(initial=0) < 1:
                 scale_row_counts(student, 2)
         else:  # the labels alone are all rows, those of weight 0 too
