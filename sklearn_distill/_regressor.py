@@ -67,8 +67,8 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
         teacher there, and without further rows it is not even called: the student is fitted as
         without us, the twin to compare with. "auto" follows rules by the kind of student, and
         keeps the real values unless an out-of-fold teacher is clearly closer to them than the
-        student alone and still leaves a fifth of their variance unexplained, since noise is what
-        it takes out; ``alpha_`` is what it came to, and ``reason_`` says why.
+        student alone and, but for trees, still leaves a fifth of their variance unexplained,
+        since noise is what it takes out; ``alpha_`` is what it came to, ``reason_`` says why.
     strategy : {"auto", "gradient", "blended-values", "stacked-values"} or Strategy, \
 default="auto"
         How the student is taught: :class:`GradientRegression`, :class:`BlendedValues` or

@@ -39,7 +39,8 @@ class Rules(NamedTuple):
     rows, where there are further ones of which nobody but the teacher knows anything.
 
     A teacher of `unseen` rows is followed only if its loss on them is clearly less than that of
-    the student on labels, unless the student is one whose fits are dear (not `guarded`).
+    the student on labels, unless the student is one whose fits are dear (not `guarded`). `clean`
+    is for one that leaves so little of the values unexplained that they hold no noise to speak of.
     """
 
     student: str
@@ -47,6 +48,7 @@ class Rules(NamedTuple):
     seen: Rule
     extended: Rule
     guarded: bool = True
+    clean: Rule = Rule(1.0, 0.0)
 
 
 LABELS = Rule(1.0, 0.0)
@@ -65,7 +67,7 @@ RULES = {
 #: The same of values, where there is no temperature to speak of: found on one half of the data
 #: sets of ``benchmarks/regression.py``.
 RULES_OF_VALUES = {
-    "tree": Rules("a tree", Rule(1.0, 0.75), HALF, HALF),
+    "tree": Rules("a tree", Rule(1.0, 0.75), HALF, HALF, clean=HALF),
     "neighbours": Rules("nearest neighbours", HALF, HALF, HALF),
     "forest": Rules("a forest", HALF, HALF, HALF),
     "network": Rules("a network", HALF, HALF, HALF),
@@ -74,8 +76,9 @@ RULES_OF_VALUES = {
     "other": Rules("this kind of student", HALF, HALF, HALF),
 }
 
-#: A teacher takes noise out of the values and puts its own error in. One whose squared error is
-#: less than this share of their variance is followed nowhere: there is little noise to take out.
+#: A teacher takes noise out of the values and puts its own error in. Where its squared error is
+#: less than this share of their variance there is little noise to take out, and only trees, whose
+#: own variance is large, follow it.
 LEAST_NOISE = 0.2
 
 _ROWS = {
@@ -158,7 +161,7 @@ def settle(student, rows, temperature, alpha, losses=None, table=RULES):
         reason += f"{losses.student:.3g}, which is {'' if losses.clear else 'not '}clearly more"
         rule = rule if losses.clear else LABELS
         if losses.clear and losses.teacher < losses.least:
-            rule, reason = LABELS, f"{reason}, but there is little noise to take out"
+            rule, reason = rules.clean, f"{reason}, though there is little noise to take out"
     elif rows != "extended" and alpha == 0:
         rule, reason = LABELS, "the teacher has no share"
     elif rows != "extended" and alpha == "auto" and keeps_labels(student, new_rows=False):

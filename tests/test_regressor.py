@@ -299,8 +299,12 @@ def test_the_rule_for_trees_follows_a_better_teacher_and_no_other(data):
     good = DistillationRegressor(ExtraTreesRegressor(50, random_state=0), TREE).fit(X, y)
     assert good.alpha_ == 0.75
     assert "clearly more" in good.reason_
+    clean = X[:, 0] + X[:, 1]
+    model = DistillationRegressor(Ridge(), TREE).fit(X, clean)
+    assert model.alpha_ == 0.5
+    assert "little noise to take out" in model.reason_
     with pytest.warns(UserWarning, match="little noise to take out"):
-        model = DistillationRegressor(Ridge(), TREE).fit(X, X[:, 0] + X[:, 1])
+        model = DistillationRegressor(Ridge(), KNeighborsRegressor()).fit(X, clean)
     assert model.alpha_ == 0
     with pytest.warns(UserWarning, match="taught by its labels alone"):
         useless = DistillationRegressor(DummyRegressor(), TREE).fit(X, y)
