@@ -10,10 +10,8 @@ columns alone are different.
 """
 
 import argparse
-import sys
 import tempfile
 import warnings
-from pathlib import Path
 
 import joblib
 import numpy as np

@@ -54,7 +54,9 @@ def rows_of(name, seed):
         split = X.iloc[kept], X.iloc[early:], y[kept], y[early:]
     else:
         X, y = real_data.crash_injuries() if name == "crash_injuries" else real_data.keel(name)
-        frequent = np.isin(y, [k for k, n in zip(*np.unique(y, return_counts=True)) if n > 100])
+        frequent = np.isin(
+            y, [k for k, n in zip(*np.unique(y, return_counts=True), strict=True) if n > 100]
+        )
         X, y = X[frequent], y[frequent]
         split = train_test_split(
             *(X, y), train_size=min(MOST_ROWS, len(y) // 2), random_state=seed, stratify=y
@@ -65,7 +67,7 @@ def rows_of(name, seed):
         (OneHotEncoder(sparse_output=False, min_frequency=20, handle_unknown="ignore"), texts),
         remainder=make_pipeline(SimpleImputer(), StandardScaler()),
     ).fit(X_train)
-    classes, labels = np.unique(np.concatenate([y_train, y_test]), return_inverse=True)
+    _, labels = np.unique(np.concatenate([y_train, y_test]), return_inverse=True)
     n = len(y_train)
     return encode.transform(X_train), encode.transform(X_test), labels[:n], labels[n:]
 
