@@ -10,6 +10,7 @@ from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
 from sklearn_distill._multi_output import MultiOutputDistillationClassifier
 from sklearn_distill._regressor import DistillationRegressor
+from sklearn_distill._regressor_cv import DistillationRegressorCV
 from sklearn_distill._self_distillation import (
     SelfDistillationClassifier,
     SelfDistillationRegressor,
@@ -48,6 +49,7 @@ __all__ = [
     "DistillationClassifier",
     "DistillationClassifierCV",
     "DistillationRegressor",
+    "DistillationRegressorCV",
     "DistilledClassifier",
     "DistilledRegressor",
     "GradientRegression",

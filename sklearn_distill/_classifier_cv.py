@@ -1,43 +1,24 @@
 """DistillationClassifierCV."""
 
-import time
-import warnings
-from itertools import product
-from numbers import Real
-from typing import NamedTuple
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import rankdata
-from sklearn.metrics import check_scoring, get_scorer_names, roc_auc_score
-from sklearn.model_selection import ParameterGrid
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_memory
+from sklearn.metrics import get_scorer_names, roc_auc_score
 
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
-from sklearn_distill.augmentation._adapters import as_augmenter
+from sklearn_distill._search import DistillationSearch, numbers
 from sklearn_distill.doubts import knows_by_heart
-from sklearn_distill.labelling import (
-    Labels,
-    label_folds,
-    label_training_rows,
-    make_splits,
-    needs_fits,
-)
-from sklearn_distill.strategies import check_before_teaching, warn_of_last_resort
-from sklearn_distill.teachers import read_output
 from sklearn_distill.tempering import lift_zeros
-from sklearn_distill.utils._sklearn_private import StrOptions, fit_context, slice_params, take_rows
-from sklearn_distill.utils.cloning import clone_of
+from sklearn_distill.utils._sklearn_private import StrOptions
 from sklearn_distill.utils.dispatch import name_of
-from sklearn_distill.utils.progress import Stages, track
-from sklearn_distill.utils.rows import indexable_rows
 
 #: Probabilities are clipped here for the log loss, as scikit-learn's metric does.
 LEAST = np.finfo(np.float64).eps
 
 
-class DistillationClassifierCV(DistillationClassifier):
+class DistillationClassifierCV(DistillationSearch, DistillationClassifier):
     """Distillation with the settings that cross-validation finds, or the labels if none helps.
 
     Every candidate, a combination of alpha, temperature, augmenter and settings of the student, is
@@ -232,418 +213,53 @@ class DistillationClassifierCV(DistillationClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _known_alpha(self, X_unlabeled=None):
-        return "auto"
+    _informed = InformedClassifier
+    _of_labels: ClassVar = {"trust": None, "calibrate": False}
 
-    def _fit_without_labels(self, *args):
-        raise ValueError(
-            f"{name_of(self)} requires y to be passed, but the target y is None: candidates are "
-            "compared by real labels. Use DistillationClassifier."
-        )
-
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self, X, y, sample_weight=None, *, X_unlabeled=None, teacher_output=None, **fit_params
-    ):
-        """Find the settings, and teach the student with them on all rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame, list} of n_samples rows
-            Training rows. Passed to teacher and student as they come.
-        y : array-like of shape (n_samples,)
-            Real labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row: for the student, for an unfitted teacher if it takes weights, and
-            in the log loss (``scoring=None``).
-        X_unlabeled : rows of the same kind and columns as X, default=None
-            Further rows, which the teacher alone labels, for every candidate but the labels alone.
-        teacher_output : array-like of shape (n_samples, n_classes), default=None
-            Probabilities from a teacher that is not here, with ``teacher=None``, on rows that it
-            was not fitted on.
-        **fit_params : dict
-            As in :meth:`DistillationClassifier.fit`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If rows, labels, settings to try, folds or scoring are unfit for use.
-        TypeError
-            If the student cannot learn soft targets.
-        """
-        if y is None:
-            return self._fit_without_labels()
-        sample_weight = self._check_rows(X, sample_weight, X_unlabeled)
-        y, X_unlabeled = self._check_labels(X, y), self._weighed(X_unlabeled)
-        classes, _ = self._encode(y, sample_weight)
-        columns = self._columns_of_student(X)
-        of_student = X if columns is None else columns.take(X)
-        student = self._new_student(of_student, classes)
-        strategy = self._choose_strategy(student, asks_teacher=True)
-        reader = self._read_teacher(X_unlabeled, teacher_output)
-        routed = self._route(reader, sample_weight, fit_params)
-        check_before_teaching(strategy, student, routed["student"]["fit"])
-        rows = _Rows(indexable_rows(X), y, sample_weight, routed["student"]["fit"])
-        candidates = self._candidates(X_unlabeled)
-        self._check_candidates(candidates, X)
-        splits = make_splits(self.cv, X, y, self._fold_seed(), routed["splitter"]["split"])
-        splits = _checked_splits(splits, y, sample_weight)
-        _check_nesting(self, reader, splits)
-        if self.strategy == "auto":
-            warn_of_last_resort(strategy, student)
-        stages = Stages(self, 4, X, y)
-        with stages.stage("the student on labels, in each fold"):
-            # Before the teacher: what is wrong with student or scoring is found in seconds.
-            on_labels = [candidate for candidate in candidates if not candidate.distilled]
-            nobody = [[Known(None, Labels(None), classes) for _ in splits]]
-            results = self._measure(on_labels, rows, splits, nobody)
-        with stages.stage("labels from the teacher"):
-            whole, of_folds = self._label_all(
-                reader, X, y, X_unlabeled, teacher_output, classes, routed, splits
-            )
-            known = [
-                self._extended(augmenter, rows, splits, classes, X_unlabeled, of_folds)
-                for augmenter in self._tried_augmenters()
-            ]
-            if not getattr(self.strategy, "hints", None):
-                known = [[_without_reader(of_fold) for of_fold in folds] for folds in known]
-        with stages.stage("the distilled students, in each fold"):
-            distilled = [candidate for candidate in candidates if candidate.distilled]
-            results += self._measure(distilled, rows, splits, known)
-        weight = None
-        if self.scoring is None:  # scores are of rows
-            weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        compared = _Comparison(on_labels + distilled, results, splits, weight)
-        best = compared.candidates[compared.best]
-        with stages.stage("the chosen student on all rows"):
-            known = Known(None, Labels(whole.reader), classes)
-            if best.distilled:
-                augmenter = self._tried_augmenters()[best.which]
-                everything = [(np.arange(len(y)), None)]
-                (known,) = self._extended(
-                    augmenter, rows, everything, classes, X_unlabeled, [whole]
-                )
-            model = _teach(self._model(best), rows, known)
-        # Nothing is set before everything has worked, and then all at once.
-        vars(self).update(
-            {name: value for name, value in vars(model).items() if name.endswith("_")}
-            | {"teacher_": whole.teacher, "label_source_": whole.source}
-            | compared.attributes()
-        )
-        stages.end()
-        return self
-
-    def _tried_augmenters(self):
-        return [None] if self.unlabeled_weight == 0 else list(self.augmenters)
-
-    def _candidates(self, X_unlabeled):
-        """Return what is tried: the labels alone for all settings of the student, then others."""
-        alphas = _numbers(self.alphas, "alphas", "from 0 to 1", lambda a: 0 <= a <= 1)
-        temperatures = _numbers(
+    def _tried_settings(self):
+        temperatures = numbers(
             self.temperatures, "temperatures", "above 0", lambda t: 0 < t < np.inf
         )
-        if 0 not in alphas:
-            warnings.warn(
-                "alphas has no 0: the student on the labels alone is tried all the same, and kept "
-                "unless distillation is better.",
-                UserWarning,
-                stacklevel=4,
-            )
-        if not self.augmenters:
-            raise ValueError("augmenters is empty. Pass (None,) to make no new rows.")
-        grid = list(ParameterGrid({} if self.student_grid is None else self.student_grid))
-        if grid != [{}] and not hasattr(self.student, "set_params"):
-            raise ValueError(
-                f"student_grid has settings, and student={self.student!r} takes none. Pass an "
-                "estimator, or wrap a module in a net of skorch."
-            )
-        candidates = [_Candidate(False, 0.0, 1.0, None, 0, settings) for settings in grid]
-        tried = product(grid, enumerate(self._tried_augmenters()), alphas, temperatures)
-        for settings, (which, augmenter), alpha, temperature in tried:
-            if alpha > 0 or augmenter is not None or X_unlabeled is not None:
-                candidates.append(_Candidate(True, alpha, temperature, augmenter, which, settings))
-        return candidates
+        return [
+            settings | {"temperature": temperature}
+            for settings in super()._tried_settings()
+            for temperature in temperatures
+        ]
 
     def _check_candidates(self, candidates, X):
-        if self.teacher is None and any(one is not None for one in self._tried_augmenters()):
-            raise ValueError(
-                "augmenters need a teacher to label the rows, but teacher is None. Pass a "
-                "teacher, or augmenters=(None,)."
-            )
         if self.scoring is None and not self._offers("predict_proba"):
             raise ValueError(
                 f"scoring=None is the log loss, and the student {name_of(self.student)} gives no "
                 "probabilities. Pass scoring='accuracy'."
             )
-        for candidate in candidates:
-            self._model(candidate)._validate_params()
-        for augmenter in self._tried_augmenters():
-            if augmenter is not None:
-                as_augmenter(augmenter).check(X)
+        super()._check_candidates(candidates, X)
 
-    def _model(self, candidate):
-        """Return the unfitted model of a candidate."""
-        student = clone_of(self.student)
-        if candidate.settings:
-            student.set_params(**{k: clone_of(v) for k, v in candidate.settings.items()})
-        settings = {} if candidate.distilled else {"trust": None, "calibrate": False}
-        return InformedClassifier.like(
-            self,
-            teacher=None,
-            student=student,
-            temperature=candidate.temperature,
-            alpha=candidate.alpha,
-            cv=None,
-            memory=None,
-            n_jobs=None,
-            verbose=0,
-            **settings,
-        )
-
-    def _label_all(self, reader, X, y, X_unlabeled, teacher_output, classes, routed, splits):
-        """Return what the teacher says of all rows, and of those that each fold learns from."""
-        asking = {
-            "fit_params": routed["teacher"]["fit"],
-            "memory": check_memory(self.memory),
-            "n_jobs": self.n_jobs,
-            "verbose": self.verbose,
-        }
-        if needs_fits(reader, self.cv):
-            return label_folds(
-                reader,
-                X,
-                y,
-                X_unlabeled,
-                classes,
-                splits=splits,
-                nested=self.nested,
-                **asking,
-            )
-        if reader is None:
-            whole = Labels(None, read_output(teacher_output, X, classes), "given")
-        else:
-            whole = label_training_rows(
-                reader,
-                X,
-                y,
-                X_unlabeled,
-                classes,
-                cv=None,
-                seed=self._fold_seed(),
-                split_params={},
-                **asking,
-            )
-        labels = np.searchsorted(classes, y)
-        own = lift_zeros(whole.log_proba[: len(y)], self.probability_floor)
-        if whole.source in ("fitted", "given") and knows_by_heart(own, labels):
-            warnings.warn(
-                "The teacher knows these rows by heart, and students are compared on them: the "
-                "comparison leans to the teacher. Set cv=5 to have them labelled by clones of it "
-                "that have not seen them, or pass rows that it was not fitted on.",
-                UserWarning,
-                stacklevel=4,
-            )
-        further = np.arange(len(y), len(whole.log_proba))
-        of_folds = [
-            whole._replace(log_proba=whole.log_proba[np.r_[train, further]]) for train, _ in splits
-        ]
-        return whole, of_folds
-
-    def _extended(self, augmenter, rows, splits, classes, X_unlabeled, of_folds):
-        """Return what each fold knows: rows without labels, new ones, and what is said of all."""
-        known = []
-        for (train, _), said in zip(splits, of_folds, strict=True):
-            of_fold = rows.of(train)
-            present = np.unique(of_fold.y)
-            said = of_classes(said, np.isin(classes, present))
-            maker = InformedClassifier(
-                None, augmenter=augmenter, n_jobs=self.n_jobs, random_state=self.random_state
-            )
-            X_all, said = maker._augment(of_fold.X, of_fold.y, X_unlabeled, present, said)
-            known.append(Known(X_all, said, classes))
-        return known
-
-    def _measure(self, candidates, rows, splits, known):
-        """Return for each candidate its results in each fold."""
-        jobs = list(product(candidates, range(len(splits))))
-        calls = (
-            delayed(_score)(
-                self._model(candidate), rows, splits[k], known[candidate.which][k], self.scoring
-            )
-            for candidate, k in jobs
-        )
-        results = Parallel(n_jobs=self.n_jobs)(
-            track(calls, total=len(jobs), text="fits of the student", verbose=self.verbose)
-        )
-        size = len(splits)
-        return [results[i : i + size] for i in range(0, len(results), size)]
-
-
-def ask_teacher_for_folds(model, X, y, X_unlabeled=None, teacher_output=None, augmenters=(None,)):
-    """Return what a student is told in each fold, and of all rows, for another comparison.
-
-    Parameters
-    ----------
-    model : DistillationClassifierCV
-        Not fitted; its ``cv`` makes the folds.
-    X, X_unlabeled : rows
-    y : array-like of shape (n_samples,)
-    teacher_output : array-like of shape (n_samples, n_classes), default=None
-    augmenters : sequence of augmenters or None
-        Each makes further rows of the labelled ones, fold by fold.
-
-    Returns
-    -------
-    splits : list of (train, test)
-    known : list of list of Known
-        For each augmenter: of each fold, and of all rows at the end.
-    """
-    y = model._check_labels(X, y)
-    classes, _ = model._encode(y, None)
-    reader = model._read_teacher(X_unlabeled, teacher_output)
-    routed = model._route(reader, None, {})
-    splits = _checked_splits(make_splits(model.cv, X, y, model._fold_seed(), {}), y, None)
-    _check_nesting(model, reader, splits)
-    whole, of_folds = model._label_all(
-        reader, X, y, X_unlabeled, teacher_output, classes, routed, splits
-    )
-    rows = _Rows(indexable_rows(X), y, None, {})
-    everything = [*splits, (np.arange(len(y)), None)]
-    told = [*of_folds, whole]
-    return splits, [
-        model._extended(augmenter, rows, everything, classes, X_unlabeled, told)
-        for augmenter in augmenters
-    ]
-
-
-class _Candidate(NamedTuple):
-    distilled: bool
-    alpha: float
-    temperature: float
-    augmenter: object
-    which: int
-    settings: dict
-
-    @property
-    def params(self):
-        """The settings by name, as users read them."""
-        of_student = {f"student__{name}": value for name, value in self.settings.items()}
-        ours = {"alpha": self.alpha, "temperature": self.temperature, "augmenter": self.augmenter}
-        return ours | of_student
-
-
-class _Rows(NamedTuple):
-    X: object
-    y: np.ndarray
-    weight: np.ndarray | None
-    fit_params: dict
-
-    def of(self, rows):
-        """Return the rows at some positions."""
-        return _Rows(
-            take_rows(self.X, rows),
-            self.y[rows],
-            None if self.weight is None else self.weight[rows],
-            slice_params(self.X, self.fit_params, indices=rows),
-        )
-
-
-class Known(NamedTuple):
-    """Rows without labels, what the teacher says of all rows, and all classes of the search."""
-
-    X_unlabeled: object
-    said: Labels
-    classes: np.ndarray
-
-
-def _without_reader(known):
-    """Return the same without the fitted teacher, which may be large, and nobody asks again."""
-    return known._replace(said=known.said._replace(reader=None))
-
-
-class _Result(NamedTuple):
-    """Scores of one fit, of each row held out or of the fold; the seconds it took; its AUC."""
-
-    scores: np.ndarray
-    seconds: float
-    auc: float
-
-
-def _teach(model, rows, known):
-    model.said = known.said
-    return model.fit(rows.X, rows.y, rows.weight, X_unlabeled=known.X_unlabeled, **rows.fit_params)
-
-
-def _score(model, rows, split, known, scoring):
-    """Return the result of a model in one fold. It is sent to a worker: no teacher comes along."""
-    train, test = split
-    start = time.perf_counter()
-    _teach(model, rows.of(train), known)
-    seconds = time.perf_counter() - start
-    held_out = rows.of(test)
-    if scoring is None:
-        proba = _columns_of(model, model.predict_proba(held_out.X), known.classes)
-        positions = np.searchsorted(known.classes, held_out.y)
-        losses = -np.log(np.clip(proba[np.arange(len(positions)), positions], LEAST, 1.0))
-        return _Result(-losses, seconds, ranking(positions, proba, held_out.weight))
-    scorer = check_scoring(model, scoring=scoring)
-    try:
-        score = scorer(model, held_out.X, held_out.y)
-    except (AttributeError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"scoring={scoring!r} cannot be computed of the student {name_of(model.student)}: "
-            f"{error}"
-        ) from error
-    return _Result(np.array([score], dtype=np.float64), seconds, np.nan)
-
-
-def _check_nesting(model, reader, splits):
-    if model.nested and len(splits) < 3 and needs_fits(reader, model.cv):
-        raise ValueError(
-            "Labels that have not seen what a fold holds out leave out two folds at a time, and "
-            "there are two in all. Set cv to 3 or more, or, of DistillationClassifierCV, "
-            "nested=False."
-        )
-
-
-def _numbers(values, name, range_, inside):
-    """Return different numbers in their order, or raise ValueError."""
-    numbers = list(values)
-    wrong = [
-        value
-        for value in numbers
-        if isinstance(value, bool) or not isinstance(value, Real) or not inside(value)
-    ]
-    if wrong or not numbers:
-        got = f"{wrong[0]!r}" if wrong else "nothing"
-        raise ValueError(f"{name} must be numbers {range_}, such as (0.5, 1). Got {got}.")
-    return list(dict.fromkeys(map(float, numbers)))
-
-
-def _checked_splits(splits, y, sample_weight):
-    """Return the splits as positions; raise ValueError if they cannot be compared by."""
-    everything = np.arange(len(y))
-    splits = [(everything[train], everything[test]) for train, test in splits]
-    times = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
-    if (times != 1).any():
-        raise ValueError(
-            f"cv holds out {np.sum(times == 0)} rows never and {np.sum(times > 1)} several times. "
-            "Candidates are compared on every row once: use a splitter such as KFold, "
-            "StratifiedKFold or GroupKFold, or GridSearchCV around DistillationClassifier."
-        )
-    for k, (train, _) in enumerate(splits):
-        counted = train if sample_weight is None else train[sample_weight[train] > 0]
-        if len(np.unique(y[counted])) < 2:
+    def _check_fold(self, k, y):
+        if len(np.unique(y)) < 2:
             raise ValueError(
                 f"Fold {k} of cv leaves rows of one class to learn from. Use StratifiedKFold, or "
                 "shuffle the rows."
             )
-    return splits
+
+    def _knows_by_heart(self, answers, y):
+        return knows_by_heart(
+            lift_zeros(answers, self.probability_floor), np.unique(y, return_inverse=True)[1]
+        )
+
+    def _heard(self, said, y, classes):
+        present = np.unique(y)
+        return of_classes(said, np.isin(classes, present)), present
+
+    def _row_scores(self, classes, y):
+        return partial(_log_likelihoods, classes)
+
+
+def _log_likelihoods(classes, model, held_out):
+    """Return the negative log loss of each row, and the area under the ROC curve."""
+    proba = _columns_of(model, model.predict_proba(held_out.X), classes)
+    positions = np.searchsorted(classes, held_out.y)
+    own = proba[np.arange(len(positions)), positions]
+    return np.log(np.clip(own, LEAST, 1.0)), ranking(positions, proba, held_out.weight)
 
 
 def of_classes(said, kept):
@@ -653,23 +269,6 @@ def of_classes(said, kept):
     log_proba = said.log_proba[:, kept]
     total = logsumexp(np.where(np.isnan(log_proba), -np.inf, log_proba), axis=1, keepdims=True)
     return said._replace(log_proba=log_proba - np.where(np.isneginf(total), 0.0, total))
-
-
-def _column(values):
-    """Return settings as a masked array, as scikit-learn's searches do."""
-    column = np.ma.MaskedArray(np.empty(len(values), dtype=object), mask=True)
-    for i, value in enumerate(values):
-        if value is not _ABSENT:
-            column[i] = value
-    return column
-
-
-_ABSENT = object()
-
-
-def _named(params):
-    """Return settings in the form of arguments."""
-    return ", ".join(f"{name}={value}" for name, value in params.items() if value is not None)
 
 
 def _columns_of(model, proba, classes):
@@ -702,128 +301,3 @@ def ranking(labels, proba, sample_weight=None):
         return np.nan
     areas = [roc_auc_score(labels == k, proba[:, k], sample_weight=weight) for k in both]
     return float(np.mean(areas))
-
-
-class _Choice(NamedTuple):
-    """Candidates by position: the best on labels, the best distilled one or None, the chosen."""
-
-    labels: int
-    distilled: int | None
-    error: float
-    best: int
-
-
-class _Comparison:
-    """The scores of all candidates, side by side, and the choice among them.
-
-    Parameters
-    ----------
-    candidates : list of _Candidate
-    results : list of list of _Result
-        Of each candidate in each fold.
-    splits : list of (train, test)
-    row_weight : ndarray of shape (n_samples,) or None
-        Of scores of rows; None means that scores are of folds.
-    """
-
-    def __init__(self, candidates, results, splits, row_weight):
-        self.candidates = candidates
-        # A unit is what the standard error is taken over: a row, or a fold if scores are of folds.
-        self.scores = np.array([np.concatenate([r.scores for r in folds]) for folds in results])
-        self.seconds = np.array([[result.seconds for result in folds] for folds in results])
-        self.auc = np.array([[result.auc for result in folds] for folds in results])
-        per_fold = [len(result.scores) for result in results[0]]
-        self.fold = np.repeat(np.arange(len(splits)), per_fold)
-        if row_weight is None:
-            self.unit, self.weight = "folds", np.ones(len(splits))
-        else:
-            self.unit = "rows"
-            self.weight = np.concatenate([row_weight[test] for _, test in splits])
-        self.distilled = np.array([candidate.distilled for candidate in candidates])
-        self.choice = self._choose(np.full(len(self.fold), True))
-        self.best = self.choice.best
-
-    def _means(self, units):
-        weight = self.weight[units]
-        return self.scores[:, units] @ weight / weight.sum()
-
-    def _choose(self, units):
-        """Return the best of the labels, the best distilled one, and which of them to take."""
-        means = self._means(units)
-        means = np.where(np.isnan(means), -np.inf, means)
-        labels = np.flatnonzero(~self.distilled)[means[~self.distilled].argmax()]
-        rivals = self.distilled & self._rank_as_well_as(labels, np.unique(self.fold[units]))
-        if not rivals.any():
-            return _Choice(labels, None, np.nan, labels)
-        other = np.flatnonzero(rivals)[means[rivals].argmax()]
-        weight = self.weight[units] / self.weight[units].sum()
-        gained = self.scores[other, units] - self.scores[labels, units]
-        gain, n = weight @ gained, np.sum(weight > 0)
-        # Of a single unit nobody knows how much it varies.
-        error = np.inf
-        if n > 1:
-            error = np.sqrt(weight**2 @ (gained - gain) ** 2 * n / (n - 1))
-        return _Choice(labels, other, error, other if gain > error else labels)
-
-    def _rank_as_well_as(self, labels, folds):
-        """Tell which candidates order the rows no worse than the labels do, within an error.
-
-        Probabilities may gain what the order of the rows loses, and nobody would have asked for
-        that. Where the user has chosen a score, that alone is looked at.
-        """
-        gained = self.auc[:, folds] - self.auc[labels, folds]
-        gained = gained[:, ~np.isnan(gained).any(axis=0)]
-        n = gained.shape[1]
-        if n < 2:
-            return np.full(len(self.candidates), True)
-        return gained.mean(axis=1) >= -gained.std(axis=1, ddof=1) / np.sqrt(n)
-
-    def _honest_score(self):
-        scores = []
-        for k in np.unique(self.fold):
-            chosen = self._choose(self.fold != k).best
-            scores.append(self._means(self.fold == k)[chosen])
-        weight = np.bincount(self.fold, self.weight)
-        return float(np.average(scores, weights=weight))
-
-    def attributes(self):
-        """Return the fitted attributes of the search, by name."""
-        n_splits = self.fold.max() + 1
-        folds = np.array([self._means(self.fold == k) for k in range(n_splits)]).T
-        means = self._means(np.full(len(self.fold), True))
-        params = [candidate.params for candidate in self.candidates]
-        results = {"params": params}
-        for name in dict.fromkeys(name for p in params for name in p):
-            results[f"param_{name}"] = _column([p.get(name, _ABSENT) for p in params])
-        results["distilled"] = self.distilled
-        results |= {f"split{k}_test_score": folds[:, k] for k in range(n_splits)}
-        results |= {"mean_test_score": means, "std_test_score": folds.std(axis=1)}
-        results["rank_test_score"] = rankdata(-means, method="min").astype(np.int32)
-        if not np.isnan(self.auc).all():
-            results["mean_test_roc_auc"] = np.nanmean(self.auc, axis=1)
-        results["mean_fit_time"] = self.seconds.mean(axis=1)
-        return {
-            "cv_results_": results,
-            "best_index_": int(self.best),
-            "best_params_": params[self.best],
-            "best_score_": float(means[self.best]),
-            "honest_score_": self._honest_score(),
-            "distilled_": bool(self.distilled[self.best]),
-            "reason_": self._reason(means),
-            "n_splits_": int(n_splits),
-        }
-
-    def _reason(self, means):
-        if not self.distilled.any():
-            return "There was nothing to try but the labels."
-        labels, other, error, best = self.choice
-        if other is None:
-            return "No distilled student orders the rows as well as the labels do: they were kept."
-        rule = f"one standard error ({error:.2g}, over {self.unit})"
-        begin = (
-            f"The best distilled student ({_named(self.candidates[other].params)}) scores "
-            f"{means[other]:.4g}, the best on labels alone {means[labels]:.4g}: "
-        )
-        if best == other:
-            return f"{begin}better by more than {rule}."
-        return f"{begin}not better by more than {rule}, so that the labels were kept."

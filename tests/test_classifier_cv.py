@@ -38,6 +38,8 @@ from sklearn_distill import (
     DistillationClassifierCV,
     GradientTraining,
     _classifier_cv,
+    _comparison,
+    _search,
 )
 from sklearn_distill.augmentation import ColumnSwap, Munge
 from tests.stubs import Calls, CentroidClassifier, RecordingClassifier
@@ -187,12 +189,12 @@ def test_a_better_log_loss_does_not_make_up_for_a_worse_order(auc, chosen):
     splits = [(None, np.arange(10 * k, 10 * k + 10)) for k in range(4)]
     rng = np.random.RandomState(0)
     own = rng.uniform(-1, -0.9, size=(4, 10))
-    candidates = [_classifier_cv._Candidate(d, 0, 1, None, 0, {}) for d in (False, True, True)]
+    candidates = [_comparison.Candidate(d, {"alpha": 0}, 0, {}) for d in (False, True, True)]
     results = [
-        [_classifier_cv._Result(own[k] + gain, 1.0, area) for k, area in enumerate(areas)]
+        [_comparison.Result(own[k] + gain, 1.0, area) for k, area in enumerate(areas)]
         for gain, areas in ((0, [0.9, 0.91, 0.92, 0.93]), (0.5, auc), (0.3, [0.95] * 4))
     ]
-    compared = _classifier_cv._Comparison(candidates, results, splits, np.ones(40))
+    compared = _comparison.Comparison(candidates, results, splits, np.ones(40))
     assert compared.best == chosen
     assert compared.attributes()["distilled_"]
 
@@ -516,8 +518,8 @@ def test_two_folds_are_enough_for_labels_that_are_not_nested():
 
 @pytest.mark.parametrize("augmenters", [(None,), (None, Munge())])
 def test_no_teacher_travels_to_the_workers(augmenters, monkeypatch):
-    sent, original = [], _classifier_cv._score
-    monkeypatch.setattr(_classifier_cv, "_score", lambda *a: sent.append(a) or original(*a))
+    sent, original = [], _search._score
+    monkeypatch.setattr(_search, "_score", lambda *a: sent.append(a) or original(*a))
     DistillationClassifierCV(CentroidClassifier(), TREE, cv=3, augmenters=augmenters).fit(X, y)
     assert sent
     for candidate, _, _, known, _ in sent:

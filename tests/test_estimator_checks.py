@@ -43,6 +43,7 @@ from sklearn_distill import (
     DistillationClassifier,
     DistillationClassifierCV,
     DistillationRegressor,
+    DistillationRegressorCV,
     GradientRegression,
     GradientTraining,
     SampledLabels,
@@ -360,6 +361,16 @@ INSTANCES = {
         STUDENT_PREDICTS_NAN,
     ),
     # -- values
+    "tree of values, searched": (
+        DistillationRegressorCV(Ridge(), REGRESSION_TREE, cv=3, random_state=0),
+        STUDENT_PREDICTS_NAN,
+    ),
+    "ridge of values, searched, not nested": (
+        DistillationRegressorCV(
+            REGRESSION_TREE, Ridge(), alphas=(0, 0.5), cv=2, nested=False, random_state=0
+        ),
+        {},
+    ),
     **{
         f"{type(student).__name__} of values from {type(teacher).__name__}, {settings}": (
             DistillationRegressor(teacher, student, random_state=0, **settings),

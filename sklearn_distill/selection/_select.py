@@ -5,7 +5,8 @@ from numbers import Real
 
 import numpy as np
 
-from sklearn_distill._classifier_cv import DistillationClassifierCV, ask_teacher_for_folds
+from sklearn_distill._classifier_cv import DistillationClassifierCV
+from sklearn_distill._search import ask_teacher_for_folds
 from sklearn_distill.augmentation import Munge
 from sklearn_distill.candidates import Candidate, candidates_for
 from sklearn_distill.footprint import artefact_of, check_artefact, measure
