@@ -8,16 +8,22 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import ComplementNB
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_distill.utils.rows import column_names, is_table, n_rows
 
@@ -51,7 +57,7 @@ class Candidate(NamedTuple):
     size: int = 0
 
 
-def candidates_for(X, *, readable=False, random_state=None):
+def candidates_for(X, *, n_outputs=None, readable=False, random_state=None):
     """Return the small models that take rows such as these.
 
     Parameters
@@ -59,6 +65,8 @@ def candidates_for(X, *, readable=False, random_state=None):
     X : array, sparse matrix, data frame, or list of texts
         Their columns decide what comes before the models: categories are encoded, missing values
         filled in where a model cannot take them, numbers scaled for linear models and networks.
+    n_outputs : int, default=None
+        Of regressors. None is for classifiers.
     readable : bool, default=False
         Only single trees of at most 64 leaves, and linear models.
     random_state : int, RandomState instance or None, default=None
@@ -67,16 +75,17 @@ def candidates_for(X, *, readable=False, random_state=None):
     -------
     list of Candidate
     """
-    candidates = [*_linear()]
+    of_values = n_outputs is not None
+    candidates = [*_linear(of_values)]
     if is_table(X):
-        candidates = [*_trees(random_state), *_linear()]
+        candidates = [*_trees(random_state, of_values), *_linear(of_values)]
         if not readable:
             candidates += [
-                *_boosters(random_state),
-                *_networks(n_rows(X), random_state),
-                *_forests(random_state),
+                *_boosters(random_state, n_outputs),
+                *_networks(n_rows(X), random_state, of_values),
+                *_forests(random_state, of_values),
             ]
-    elif not readable and (not sparse.issparse(X) or X.min() >= 0):
+    elif not of_values and not readable and (not sparse.issparse(X) or X.min() >= 0):
         candidates.append(Candidate("naive Bayes", "linear", ComplementNB(), False))
     kept = [c for c in candidates if c.readable or not readable]
     return [
@@ -88,15 +97,15 @@ def candidates_for(X, *, readable=False, random_state=None):
 BY_SPLITS = ("tree", "booster", "forest")
 
 
-def _trees(random_state):
+def _trees(random_state, of_values):
+    kind = DecisionTreeRegressor if of_values else DecisionTreeClassifier
     for leaves in (8, 16, 32, 64, 128, 256, 512):
-        tree = DecisionTreeClassifier(
-            max_leaf_nodes=leaves, min_samples_leaf=5, random_state=random_state
-        )
+        tree = kind(max_leaf_nodes=leaves, min_samples_leaf=5, random_state=random_state)
         yield Candidate(f"tree, {leaves} leaves", "tree", tree, leaves <= READABLE_LEAVES, leaves)
 
 
-def _boosters(random_state):
+def _boosters(random_state, n_outputs):
+    kind = HistGradientBoostingClassifier if n_outputs is None else HistGradientBoostingRegressor
     for n_trees, leaves, rate in (
         (4, 8, 0.6),
         (8, 4, 0.5),
@@ -110,44 +119,54 @@ def _boosters(random_state):
         (30, 15, 0.15),
         (60, 15, 0.1),
     ):
-        booster = HistGradientBoostingClassifier(
+        booster = kind(
             max_iter=n_trees,
             max_leaf_nodes=leaves,
             learning_rate=rate,
             early_stopping=False,
             random_state=random_state,
         )
+        if n_outputs is not None and n_outputs > 1:
+            booster = MultiOutputRegressor(booster)
         yield Candidate(
             f"booster, {n_trees} × {leaves} leaves", "booster", booster, False, n_trees * leaves
         )
 
 
-def _linear():
+def _linear(of_values):
+    if of_values:
+        for strength in (0.1, 1.0, 10.0, 100.0):
+            yield Candidate(
+                f"ridge regression, alpha={strength:g}", "linear", Ridge(alpha=strength), True
+            )
+        return
     for strength in (0.01, 0.1, 1.0, 10.0):
         linear = LogisticRegression(C=strength, max_iter=1000)
         yield Candidate(f"logistic regression, C={strength:g}", "linear", linear, True)
 
 
-def _networks(n, random_state):
+def _networks(n, random_state, of_values):
+    kind = MLPRegressor if of_values else MLPClassifier
     epochs = int(np.clip(ROWS_SEEN // n, FEWEST_EPOCHS, MOST_EPOCHS))
     for sizes in ((16,), (32, 32), (64, 64)):
-        network = MLPClassifier(
-            sizes,
+        network = kind(
+            hidden_layer_sizes=sizes,
             alpha=1e-2,
             max_iter=epochs,
             tol=1e-3,
             n_iter_no_change=5,
             random_state=random_state,
         )
+        if of_values:  # networks learn values in units of their deviation
+            network = TransformedTargetRegressor(network, transformer=StandardScaler())
         named = " × ".join(map(str, sizes))
         yield Candidate(f"network, {named} units", "network", network, False, sum(sizes) ** 2)
 
 
-def _forests(random_state):
+def _forests(random_state, of_values):
+    kind = RandomForestRegressor if of_values else RandomForestClassifier
     for n_trees, leaves in ((10, 16), (20, 32), (40, 32)):
-        forest = RandomForestClassifier(
-            n_trees, max_leaf_nodes=leaves, max_features=0.5, random_state=random_state
-        )
+        forest = kind(n_trees, max_leaf_nodes=leaves, max_features=0.5, random_state=random_state)
         yield Candidate(
             f"forest, {n_trees} × {leaves} leaves", "forest", forest, False, n_trees * leaves
         )

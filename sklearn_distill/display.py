@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 import sklearn_distill.metrics as metrics
+from sklearn_distill.utils.dispatch import is_of_kind
 from sklearn_distill.utils.rows import check_weights
 
 __all__ = [
@@ -80,14 +81,16 @@ class _Display:
 
 
 class FidelityDisplay(_Display):
-    """The student's probability against the teacher's, row by row.
+    """The student's probability, or value, against the teacher's, row by row.
 
     Parameters
     ----------
     teacher, student : ndarray of shape (n_samples,)
-        Probabilities of one class.
+        Probabilities of one class, or values of one output.
     name : str
-        Of that class.
+        Of that class or output.
+    of_values : bool, default=False
+        Whether they are values.
 
     Attributes
     ----------
@@ -105,10 +108,11 @@ class FidelityDisplay(_Display):
     >>> display.plot()  # doctest: +SKIP
     """
 
-    def __init__(self, teacher, student, *, name="the class"):
+    def __init__(self, teacher, student, *, name="the class", of_values=False):
         self.teacher = teacher
         self.student = student
         self.name = name
+        self.of_values = of_values
 
     @classmethod
     def from_estimator(cls, model, X, *, teacher=None, label=None, ax=None, **plot):
@@ -117,12 +121,13 @@ class FidelityDisplay(_Display):
         Parameters
         ----------
         model : estimator
-            Distilled, or any classifier if the teacher is given.
+            Distilled, or any classifier or regressor if the teacher is given.
         X : rows
         teacher : estimator, default=None
             None is the model's own.
         label : object, default=None
-            The class that is looked at; None is the last one.
+            The class that is looked at; None is the last one. Of several outputs the position of
+            one.
         ax : matplotlib Axes, default=None
         **plot : dict
             For :meth:`plot`.
@@ -131,23 +136,31 @@ class FidelityDisplay(_Display):
         -------
         FidelityDisplay
         """
-        classes = np.asarray(model.classes_)
-        k = _position(classes, label)
-        said = metrics.proba_of_teacher(model, X, teacher)
+        of_values = is_of_kind(model, "regressor")
+        said, own = metrics.answers_of_teacher(model, X, teacher), metrics.answers_of(model, X)
+        known = np.arange(own.shape[1]) if of_values else np.asarray(model.classes_)
+        k = _position(known, label)
+        name = known[k]
+        if of_values:
+            name = "the target" if len(known) == 1 else f"output {k}"
         return cls.from_predictions(
-            said[:, k], np.asarray(model.predict_proba(X))[:, k], name=classes[k], ax=ax, **plot
+            said[:, k], own[:, k], name=name, of_values=of_values, ax=ax, **plot
         )
 
     @classmethod
-    def from_predictions(cls, teacher, student, *, name="the class", ax=None, **plot):
-        """Draw probabilities.
+    def from_predictions(
+        cls, teacher, student, *, name="the class", of_values=False, ax=None, **plot
+    ):
+        """Draw probabilities, or values.
 
         Parameters
         ----------
         teacher, student : array-like of shape (n_samples,)
-            Probabilities of one class.
+            Probabilities of one class, or values of one output.
         name : str
-            Of that class.
+            Of that class or output.
+        of_values : bool, default=False
+            Whether they are values.
         ax : matplotlib Axes, default=None
         **plot : dict
             For :meth:`plot`.
@@ -160,7 +173,8 @@ class FidelityDisplay(_Display):
         check_consistent_length(teacher, student)
         if teacher.ndim != 1 or student.ndim != 1:
             raise ValueError("Pass the probabilities of one class: proba[:, k].")
-        return cls(teacher, student, name=str(name)).plot(ax=ax, **plot)
+        made = cls(teacher, student, name=str(name), of_values=of_values)
+        return made.plot(ax=ax, **plot)
 
     def plot(self, ax=None, *, scale="auto"):
         """Draw it.
@@ -179,23 +193,26 @@ class FidelityDisplay(_Display):
             raise ValueError(f"scale must be 'auto', 'linear' or 'logit'. Got {scale!r} instead.")
         ax = self._on(ax)
         x, y = self.teacher, self.student
+        if scale == "logit" and self.of_values:
+            raise ValueError("scale='logit' is for probabilities. Use 'linear' for values.")
         if scale == "auto":
-            scale = "logit" if np.median(x) < RARE else "linear"
+            scale = "logit" if not self.of_values and np.median(x) < RARE else "linear"
         if scale == "logit":
             low = max(1e-5, min(x[x > 0].min(initial=0.1), y[y > 0].min(initial=0.1)))
             x, y = (np.clip(p, low, 1 - low) for p in (x, y))
             ax.set(xscale="logit", yscale="logit")
             limits = low, 1 - low
         else:
-            limits = 0.0, 1.0
+            limits = _limits(x, y) if self.of_values else (0.0, 1.0)
         if len(x) > MANY:
             self._cells(ax, x, y, scale)
         else:
             ax.plot(x, y, "o", ms=4, mew=0, color=BLUE, alpha=0.4)
         ax.plot(limits, limits, color=GREY, lw=1, ls="--", zorder=3)
+        what = "value" if self.of_values else "probability"
         ax.set(
-            xlabel=f"Teacher's probability of {self.name}",
-            ylabel=f"Student's probability of {self.name}",
+            xlabel=f"Teacher's {what} of {self.name}",
+            ylabel=f"Student's {what} of {self.name}",
             xlim=limits,
             ylim=limits,
         )
@@ -217,6 +234,14 @@ class FidelityDisplay(_Display):
             back(edges), back(edges), counts.T, norm=LogNorm(), cmap="cividis_r", rasterized=True
         )
         ax.figure.colorbar(mesh, ax=ax, label="rows", shrink=0.8)
+
+
+def _limits(*values):
+    """Return the least and the most of all values, and a little room."""
+    everything = np.concatenate(values)
+    low, high = everything.min(), everything.max()
+    room = 0.03 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def _few_ticks(ax, scale):
@@ -393,9 +418,11 @@ class ReliabilityDisplay(_Display):
     ----------
     curves : dict of str to (confidence, frequency, weight)
         Of each model: the mean probability in each bin, how often it came true, and the weight of
-        the bin.
+        the bin. Of values the mean of what was predicted and of what was real.
     name : str
         What happens.
+    of_values : bool, default=False
+        Whether they are values, and not probabilities.
 
     Attributes
     ----------
@@ -415,9 +442,10 @@ class ReliabilityDisplay(_Display):
     >>> display.plot()  # doctest: +SKIP
     """
 
-    def __init__(self, curves, *, name="the class"):
+    def __init__(self, curves, *, name="the class", of_values=False):
         self.curves = curves
         self.name = name
+        self.of_values = of_values
 
     @classmethod
     def from_estimator(cls, model, X, y, *, teacher=None, n_bins=10, sample_weight=None, ax=None):
@@ -439,9 +467,16 @@ class ReliabilityDisplay(_Display):
         ReliabilityDisplay
         """
         said = {
-            "teacher": metrics.proba_of_teacher(model, X, teacher),
-            "distilled": model.predict_proba(X),
+            "teacher": metrics.answers_of_teacher(model, X, teacher),
+            "distilled": metrics.answers_of(model, X),
         }
+        if is_of_kind(model, "regressor"):
+            if said["teacher"].shape[1] > 1:
+                raise ValueError(
+                    "One output at a time: pass its values to ReliabilityDisplay.from_values."
+                )
+            said = {name: values[:, 0] for name, values in said.items()}
+            return cls.from_values(y, said, n_bins=n_bins, sample_weight=sample_weight, ax=ax)
         return cls.from_predictions(
             y, said, labels=model.classes_, n_bins=n_bins, sample_weight=sample_weight, ax=ax
         )
@@ -482,16 +517,42 @@ class ReliabilityDisplay(_Display):
                 bins, fewest = np.searchsorted(DECADES, confidence), FEWEST_ROWS
             else:
                 bins, fewest = metrics.equal_mass_bins(confidence, weight, n_bins), 1
-            total = np.bincount(bins, weight)
-            filled = (total > 0) & (np.bincount(bins) >= fewest)
-            of_bins = (
-                np.bincount(bins, weight * part)[filled] / total[filled]
-                for part in (confidence, happened)
-            )
-            curves[model] = *of_bins, total[filled]
+            curves[model] = _means_of_bins(bins, weight, confidence, happened, fewest)
         if name is None:
             name = str(known[1]) if len(known) == 2 else "the likeliest class"
         return cls(curves, name=name).plot(ax=ax)
+
+    @classmethod
+    def from_values(
+        cls, y_true, values, *, n_bins=10, sample_weight=None, name="the target", ax=None
+    ):
+        """Draw values: the mean of what was real, in bins of what was predicted.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+        values : dict of str to array-like of shape (n_samples,)
+            Of each model.
+        n_bins : int, default=10
+            Bins of the same number of rows.
+        sample_weight : array-like of shape (n_samples,), default=None
+        name : str
+            What is predicted.
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        curves, y_true = {}, np.asarray(y_true, float)
+        for model, predicted in values.items():
+            predicted = np.asarray(predicted, float)
+            check_consistent_length(y_true, predicted)
+            weight = check_weights(sample_weight, len(predicted))
+            weight = np.ones(len(predicted)) if weight is None else weight
+            bins = metrics.equal_mass_bins(predicted, weight, n_bins)
+            curves[model] = _means_of_bins(bins, weight, predicted, y_true)
+        return cls(curves, name=name, of_values=True).plot(ax=ax)
 
     def plot(self, ax=None, *, scale="auto"):
         """Draw it.
@@ -510,14 +571,19 @@ class ReliabilityDisplay(_Display):
             raise ValueError(f"scale must be 'auto', 'linear' or 'log'. Got {scale!r} instead.")
         ax = self._on(ax)
         everything = np.concatenate([curve[0] for curve in self.curves.values()])
+        if scale == "log" and self.of_values:
+            raise ValueError("scale='log' is for probabilities. Use 'linear' for values.")
         if scale == "auto":
-            scale = "log" if np.median(everything) < RARE else "linear"
-        low = 0.0
+            rare = not self.of_values and np.median(everything) < RARE
+            scale = "log" if rare else "linear"
+        low, high = 0.0, 1.0
+        if self.of_values:
+            low, high = _limits(*(part for curve in self.curves.values() for part in curve[:2]))
         if scale == "log":
             positive = np.concatenate([p[p > 0] for c in self.curves.values() for p in c[:2]])
             low = positive.min() / 2
             ax.set(xscale="log", yscale="log")
-        ax.plot([low, 1], [low, 1], color=GREY, lw=1, ls="--", label="perfect")
+        ax.plot([low, high], [low, high], color=GREY, lw=1, ls="--", label="perfect")
         for i, (model, (confidence, frequency, _)) in enumerate(self.curves.items()):
             colour, marker, line = look_of(model, i)
             shown = frequency if scale == "linear" else np.maximum(frequency, low)
@@ -525,14 +591,23 @@ class ReliabilityDisplay(_Display):
             ax.plot(
                 shown_at, shown, marker=marker, color=colour, ls=line, lw=1.6, ms=6, label=model
             )
+        what = "Predicted value" if self.of_values else "Probability"
         ax.set(
-            xlabel=f"Probability of {self.name}, mean of a bin",
-            ylabel="How often it happened",
-            xlim=(low, 1),
-            ylim=(low, 1),
+            xlabel=f"{what} of {self.name}, mean of a bin",
+            ylabel="Mean real value" if self.of_values else "How often it happened",
+            xlim=(low, high),
+            ylim=(low, high),
         )
         ax.legend(frameon=False, fontsize="small")
         return self
+
+
+def _means_of_bins(bins, weight, said, real, fewest=1):
+    """Return what was said and what was real in each bin that has enough rows, and its weight."""
+    total = np.bincount(bins, weight)
+    filled = (total > 0) & (np.bincount(bins) >= fewest)
+    of_bins = (np.bincount(bins, weight * part)[filled] / total[filled] for part in (said, real))
+    return *of_bins, total[filled]
 
 
 class SlicesDisplay(_Display):
@@ -603,7 +678,7 @@ class SlicesDisplay(_Display):
 
     @classmethod
     def from_report(cls, report, *, ax=None):
-        """Draw the groups of a report, or its classes if there are none.
+        """Draw the groups of a report, or its classes, ranges or outputs if there are none.
 
         Parameters
         ----------
@@ -614,12 +689,15 @@ class SlicesDisplay(_Display):
         -------
         SlicesDisplay
         """
-        rows, name, before = report.per_group, report.scoring, ""
-        if not rows:
-            rows, name, before = report.per_class, "recall", "recall "
+        rows = report.per_group or report.per_class or report.per_range or report.per_output
+        name, before = report.scoring, ""
+        if not report.per_group:
+            name = next(key for key in rows[0] if key.endswith(" distilled"))
+            name = name.removesuffix(" distilled")
+            before = f"{name} "
         models = [m for m in ("teacher", "distilled", "hard") if f"{before}{m}" in rows[0]]
         return cls(
-            [str(row["group" if report.per_group else "class"]) for row in rows],
+            [str(next(iter(row.values()))) for row in rows],
             {m: [row[f"{before}{m}"] for row in rows] for m in models},
             [row["n_rows"] for row in rows],
             score_name=name,

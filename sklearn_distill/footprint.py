@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sklearn_distill.export import OnnxClassifier, ParityError, export_onnx
+from sklearn_distill.export import OnnxClassifier, OnnxRegressor, ParityError, export_onnx
 from sklearn_distill.export.readers._model import rows_of_student, standalone_of
 from sklearn_distill.utils._sklearn_private import take_rows
-from sklearn_distill.utils.rows import indexable_rows, n_rows
+from sklearn_distill.utils.dispatch import is_of_kind
+from sklearn_distill.utils.rows import indexable_rows, n_rows, take_some
 
 ARTEFACTS = ("auto", "onnx", "pickle")
 
@@ -44,7 +45,7 @@ class Artefact(NamedTuple):
     kind : {"onnx", "pickle", "as it is"}
     n_bytes : int or None
     answer : callable
-        Gives probabilities, of what ``prepare`` has made of rows.
+        Gives probabilities, or values, of what ``prepare`` has made of rows.
     note : str
         Why it is no ONNX file, if that was wanted; else empty.
     prepare : callable
@@ -122,15 +123,15 @@ def artefact_of(model, X, kind="auto"):
                 raise
             why = f"{type(error).__name__}: {str(error).splitlines()[0]}"
     written = pickle.dumps(model)
-    return Artefact("pickle", len(written), pickle.loads(written).predict_proba, why, prepare)
+    return Artefact("pickle", len(written), _answering(pickle.loads(written)), why, prepare)
 
 
 def _exported(model, X):
     with tempfile.TemporaryDirectory() as folder:
         file = export_onnx(model, Path(folder) / "model.onnx", X)
-        opened = OnnxClassifier(file.path)
+        opened = (OnnxClassifier if gives_probabilities(model) else OnnxRegressor)(file.path)
     if isinstance(X, np.ndarray):
-        return Artefact("onnx", file.n_bytes, opened.predict_proba)
+        return Artefact("onnx", file.n_bytes, _answering(opened))
     return Artefact("onnx", file.n_bytes, opened.run, prepare=opened.feed)
 
 
@@ -140,7 +141,16 @@ def as_it_is(model):
         n_bytes = len(pickle.dumps(model))
     except Exception:  # whatever a foreign object raises: the size is then not known
         n_bytes = None
-    return Artefact("as it is", n_bytes, model.predict_proba)
+    return Artefact("as it is", n_bytes, _answering(model))
+
+
+def gives_probabilities(model):
+    """Tell whether what a model has to say is probabilities, and not values."""
+    return not is_of_kind(model, "regressor")
+
+
+def _answering(model):
+    return model.predict_proba if gives_probabilities(model) else model.predict
 
 
 def check_artefact(kind):
@@ -224,11 +234,3 @@ def _peak_memory(answer, rows):
     finally:
         if not was_tracing:
             tracemalloc.stop()
-
-
-def take_some(X, most):
-    """Return rows of X that are spread over all of it, ``most`` of them at most."""
-    n = n_rows(X)
-    if n <= most:
-        return X
-    return take_rows(indexable_rows(X), np.linspace(0, n - 1, most).astype(int))

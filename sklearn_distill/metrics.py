@@ -1,4 +1,4 @@
-"""How close a student is to its teacher, and what its probabilities are worth.
+"""How close a student is to its teacher, and what its probabilities or values are worth.
 
 The first argument is always the teacher (or the truth), as ``y_true`` is in scikit-learn.
 """
@@ -17,11 +17,11 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_distill.labelling import label_rows
-from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.teachers import TeacherReader, ValueReader
 from sklearn_distill.utils._sklearn_private import BaseSearchCV
-from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.pipelines import reach_last_step
-from sklearn_distill.utils.rows import check_weights
+from sklearn_distill.utils.rows import check_weights, take_some
 
 __all__ = [
     "agreement_score",
@@ -34,6 +34,7 @@ __all__ = [
     "recovered_gap",
     "retention",
     "top_overlap",
+    "value_distance",
 ]
 
 #: By how much the probabilities of a row may miss 1 together.
@@ -417,6 +418,50 @@ def brier_score(y_true, proba, *, labels=None, sample_weight=None):
     return _mean(error / 2 if proba.shape[1] == 2 else error, sample_weight)
 
 
+def value_distance(teacher, student, *, sample_weight=None):
+    """Return the root mean squared difference of two models' values, in deviations of the teacher.
+
+    Parameters
+    ----------
+    teacher, student : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Values. Of several outputs each counts in units of its own deviation.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
+
+    Returns
+    -------
+    float
+        0 for equal values, 1 for a student that gives the teacher's mean everywhere. Of one output
+        it is :math:`\\sqrt{1 - R^2}`, with the teacher's values for the truth. NaN, with a
+        warning, if the teacher has one value for all rows.
+
+    Raises
+    ------
+    ValueError
+        If the two are not of one shape, or a value is not finite.
+
+    Examples
+    --------
+    >>> from sklearn_distill.metrics import value_distance
+    >>> f"{value_distance([1, 2, 3], [1, 2, 4]):.3f}"
+    '0.707'
+    """
+    teacher, student = _two_of_values(teacher, student)
+    weight = _weights(sample_weight, len(teacher))
+    scale = _variances(teacher, weight)
+    if not (scale > 0).all():
+        _undefined("The distance is not defined: the teacher has one value for all rows.")
+        return np.nan
+    return float(np.sqrt(_mean(((teacher - student) ** 2 / scale).mean(axis=1), weight)))
+
+
+def rank_correlation_of_outputs(teacher, student, *, sample_weight=None):
+    """Return the mean rank correlation over outputs, of which two are not two classes."""
+    pairs = zip(*(values.T for values in _two_of_values(teacher, student)), strict=True)
+    found = [rank_correlation(t, s, sample_weight=sample_weight) for t, s in pairs]
+    return float(np.mean(found))
+
+
 #: Metrics of two tables of probabilities, and whether more of it is better.
 FIDELITY = {
     "agreement": (agreement_score, True),
@@ -424,6 +469,12 @@ FIDELITY = {
     "js": (js_divergence, False),
     "rank-correlation": (rank_correlation, True),
     "top-overlap": (top_overlap, True),
+}
+
+#: The same of values.
+FIDELITY_OF_VALUES = {
+    "value-distance": (value_distance, False),
+    "rank-correlation": (rank_correlation_of_outputs, True),
 }
 
 
@@ -434,9 +485,11 @@ def make_fidelity_scorer(
 
     Parameters
     ----------
-    metric : {"agreement", "kl", "js", "rank-correlation", "top-overlap"} or callable
-        A callable is given the probabilities of the teacher and those of the estimator, of the
-        same shape, and maybe ``sample_weight``.
+    metric : {"agreement", "kl", "js", "rank-correlation", "top-overlap", "value-distance"} or \
+callable
+        Of regressors "value-distance" or "rank-correlation". A callable is given the probabilities
+        (values) of the teacher and those of the estimator, of the same shape, and maybe
+        ``sample_weight``.
     teacher : estimator, torch module, booster or None, default=None
         Fitted. None takes the ``teacher_`` of the distilled estimator that is scored. It should
         not have been fitted on the rows that it is asked about, or is surer than it should be.
@@ -480,10 +533,10 @@ def make_fidelity_scorer(
     """
     if callable(metric):
         return _FidelityScorer(metric, 1 if greater_is_better else -1, teacher, memory, params)
-    if not isinstance(metric, str) or metric not in FIDELITY:
-        raise ValueError(f"metric must be one of {sorted(FIDELITY)}, or callable. Got {metric!r}.")
-    function, is_better = FIDELITY[metric]
-    return _FidelityScorer(function, 1 if is_better else -1, teacher, memory, params)
+    known = FIDELITY | FIDELITY_OF_VALUES
+    if not isinstance(metric, str) or metric not in known:
+        raise ValueError(f"metric must be one of {sorted(known)}, or callable. Got {metric!r}.")
+    return _FidelityScorer(metric, 1 if known[metric][1] else -1, teacher, memory, params)
 
 
 class _FidelityScorer:
@@ -497,19 +550,52 @@ class _FidelityScorer:
         self.params = params
 
     def __repr__(self):
-        return f"make_fidelity_scorer({self.metric.__name__})"
+        name = self.metric if isinstance(self.metric, str) else self.metric.__name__
+        return f"make_fidelity_scorer({name})"
 
     def __call__(self, estimator, X, y=None, sample_weight=None):
-        student = estimator.predict_proba(X)
-        teacher = proba_of_teacher(estimator, X, self.teacher, memory=self.memory)
+        metric = self._metric_for(estimator)
+        student = answers_of(estimator, X)
+        teacher = answers_of_teacher(estimator, X, self.teacher, memory=self.memory)
         params = dict(self.params)
         if sample_weight is not None:
             params["sample_weight"] = sample_weight
-        return self.sign * self.metric(teacher, student, **params)
+        return self.sign * metric(teacher, student, **params)
+
+    def _metric_for(self, estimator):
+        if callable(self.metric):
+            return self.metric
+        of_values = is_of_kind(estimator, "regressor")
+        table = FIDELITY_OF_VALUES if of_values else FIDELITY
+        if self.metric not in table:
+            raise ValueError(
+                f"{self!r} is of {'classes' if of_values else 'values'}, and "
+                f"{name_of(estimator)} is a {'regressor' if of_values else 'classifier'}. Use one "
+                f"of {sorted(table)}."
+            )
+        return table[self.metric][0]
 
 
-def proba_of_teacher(model, X, teacher=None, *, n_jobs=None, memory=None):
-    """Return what a teacher says of rows, in the order of a model's classes.
+def answers_of(model, X):
+    """Return the probabilities of a classifier, or the values of a regressor, as a table.
+
+    Parameters
+    ----------
+    model : estimator
+    X : rows
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes or n_outputs)
+    """
+    if not is_of_kind(model, "regressor"):
+        return np.asarray(model.predict_proba(X), dtype=np.float64)
+    values = np.asarray(model.predict(X), dtype=np.float64)
+    return values.reshape(len(values), -1)
+
+
+def answers_of_teacher(model, X, teacher=None, *, n_jobs=None, memory=None):
+    """Return what a teacher says of rows, in the order of a model's classes or outputs.
 
     Parameters
     ----------
@@ -525,24 +611,29 @@ def proba_of_teacher(model, X, teacher=None, *, n_jobs=None, memory=None):
 
     Returns
     -------
-    proba : ndarray of shape (n_samples, n_classes)
+    ndarray of shape (n_samples, n_classes or n_outputs)
+        Probabilities, or values.
 
     Raises
     ------
     ValueError
         If there is no teacher.
     """
+    rows = X
     if teacher is None:
         found, X = reach_distilled(model, X)
         teacher = getattr(found, "teacher_", None)
         if teacher is None:
             raise ValueError(
                 f"{name_of(model)} has no teacher to be compared with. Pass one, or a fitted "
-                "DistillationClassifier."
+                "distillation."
             )
-    reader, memory = TeacherReader.of(teacher), None if memory is None else check_memory(memory)
-    classes = np.asarray(model.classes_)
-    return np.exp(label_rows(reader, X, None, classes, n_jobs=n_jobs, memory=memory, quiet=True))
+    asking = {"n_jobs": n_jobs, "memory": None if memory is None else check_memory(memory)}
+    if is_of_kind(model, "regressor"):
+        outputs = np.arange(answers_of(model, take_some(rows, 1)).shape[1])
+        return label_rows(ValueReader.of(teacher), X, None, outputs, quiet=True, **asking)
+    reader, classes = TeacherReader.of(teacher), np.asarray(model.classes_)
+    return np.exp(label_rows(reader, X, None, classes, quiet=True, **asking))
 
 
 def reach_distilled(model, X):
@@ -576,6 +667,25 @@ def _probabilities(proba, who):
             f"is {proba[row].tolist()}."
         )
     return proba
+
+
+def _two_of_values(teacher, student):
+    """Return two tables of values of the same shape."""
+    teacher, student = (
+        check_array(values, dtype=np.float64, ensure_2d=False, input_name=f"values of {who}")
+        for values, who in ((teacher, "the teacher"), (student, "the student"))
+    )
+    if teacher.shape != student.shape:
+        raise ValueError(
+            f"Teacher and student must have the same rows and outputs. Got shapes {teacher.shape} "
+            f"and {student.shape}."
+        )
+    return (values.reshape(len(values), -1) for values in (teacher, student))
+
+
+def _variances(values, weight):
+    mean = weight @ values / weight.sum()
+    return weight @ (values - mean) ** 2 / weight.sum()
 
 
 def _columns_to_rank(teacher, student):

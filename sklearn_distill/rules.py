@@ -8,6 +8,8 @@ the data sets of ``benchmarks/recipes.py`` and is reported on the other, in the 
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_distill.utils._sklearn_private import BaseSearchCV
 from sklearn_distill.utils.dispatch import is_network
@@ -110,11 +112,13 @@ def kind_of(student):
     Parameters
     ----------
     student : estimator, torch module or None
-        A Pipeline is what its last step is, a search what it searches; None is our network.
+        A Pipeline is what its last step is, a search what it searches, and what fits one model
+        for each output or scales the target is what is inside; None is our network.
     """
     student = last_step(student)
-    if isinstance(student, BaseSearchCV):
-        student = last_step(student.estimator)
+    while isinstance(student, BaseSearchCV | MultiOutputRegressor | TransformedTargetRegressor):
+        target_scaled = isinstance(student, TransformedTargetRegressor)
+        student = last_step(student.regressor if target_scaled else student.estimator)
     if student is None or is_network(student):
         return "network"
     for parent in type(student).__mro__:

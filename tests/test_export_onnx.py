@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import AdaBoostClassifier, RandomForestRegressor
@@ -20,7 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClas
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -179,6 +180,7 @@ def test_rare_classes_weights_and_constant_columns_at_high_temperature(temperatu
         assert export_c(model, tmp_path / "a.h", X).max_difference < 1e-10
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     "regressor",
     [
@@ -186,8 +188,14 @@ def test_rare_classes_weights_and_constant_columns_at_high_temperature(temperatu
         DecisionTreeRegressor(max_depth=4),
         RandomForestRegressor(4, max_depth=4),
         MultiOutputRegressor(LinearRegression()),
+        TransformedTargetRegressor(
+            DecisionTreeRegressor(max_depth=4), transformer=StandardScaler()
+        ),
+        TransformedTargetRegressor(
+            MLPRegressor(hidden_layer_sizes=(4,), max_iter=5), transformer=StandardScaler()
+        ),
     ],
-    ids=lambda r: type(r).__name__,
+    ids=lambda r: f"{type(r).__name__}-{type(getattr(r, 'regressor', r)).__name__}",
 )
 def test_regressors(regressor, tmp_path):
     X, _ = numbers()

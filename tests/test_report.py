@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_distill import DistillationClassifier
 from sklearn_distill.report import DistillationReport, _rivals, distillation_report
 from sklearn_distill.report._scores import Interval, bootstrap, score_of
+from sklearn_distill.report._targets import OfClasses
 from sklearn_distill.report._verdict import judge
 
 QUICK = {"n_bootstrap": 60, "stability": 0, "artefact": "pickle"}
@@ -135,14 +136,14 @@ def report():
 
 
 def test_figures_are_scikit_learns_own(report):
-    for name, p in report.said_["proba"].items():
+    for name, p in report.said_["said"].items():
         model = report.models[name]
         assert model["score"].value == pytest.approx(sk.roc_auc_score(Y_TEST, p[:, 1]))
         assert model["score"].lower < model["score"].value < model["score"].upper
         assert model["log_loss"] == pytest.approx(sk.log_loss(Y_TEST, p))
         assert model["brier"] == pytest.approx(sk.brier_score_loss(Y_TEST, p[:, 1]))
         assert model["accuracy"] == sk.accuracy_score(Y_TEST, p.argmax(axis=1))
-    said = report.said_["proba"]
+    said = report.said_["said"]
     np.testing.assert_allclose(said["teacher"], TEACHER.predict_proba(X_TEST), atol=1e-12)
     assert (said["distilled"] == TREE.predict_proba(X_TEST)).all()
     twin = DecisionTreeClassifier(max_leaf_nodes=32, random_state=0).fit(X, Y)
@@ -291,7 +292,9 @@ UP, DOWN, EVEN = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), (0.002, -0.004, 0.00
 def test_rules(of_student, of_teacher, code):
     values = {"teacher": 0.9, "distilled": 0.85}
     values |= {name.replace("_", "-"): 0.85 - v[0] for name, v in of_student.items()}
-    verdict = judge("ROC AUC", values, gains(**of_student), gains(**of_teacher), {}, "It keeps.")
+    verdict = judge(
+        "ROC AUC", values, gains(**of_student), gains(**of_teacher), {}, "It keeps.", OfClasses
+    )
     assert verdict.code == code
     assert verdict.headline in str(verdict)
     assert "It keeps." in verdict.remarks
@@ -357,7 +360,7 @@ def test_without_training_rows_or_a_teacher_it_says_what_is_missing():
     )
     assert any("no DistillationClassifier" in line for line in with_rivals.missing)
     twin = DecisionTreeClassifier(max_leaf_nodes=32, random_state=0).fit(X, Y)
-    assert (with_rivals.said_["proba"]["hard"] == twin.predict_proba(X_TEST)).all()
+    assert (with_rivals.said_["said"]["hard"] == twin.predict_proba(X_TEST)).all()
 
 
 def test_three_classes_and_any_classifier():
@@ -452,7 +455,7 @@ def test_energy(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"rivals": "hard"}, ValueError, "rivals must be a list"),
+        ({"rivals": "hard"}, ValueError, "rivals must be 'all', or a list"),
         ({"rivals": ["best"]}, ValueError, r"Got \['best'\]"),
         ({"n_bootstrap": 1}, ValueError, "n_bootstrap"),
         ({"n_bootstrap": True}, ValueError, "n_bootstrap"),
@@ -497,9 +500,9 @@ def test_a_class_of_three_rows_and_a_class_weight(settings, dtype):
     assert [row["n_rows"] for row in report.per_class][1] == 3
     assert report.models["hard"]["accuracy"] > 0.9
     twin = clone(student).fit(X[::2], y[::2])
-    assert (report.said_["proba"]["hard"] == twin.predict_proba(X[1::2])).all()
+    assert (report.said_["said"]["hard"] == twin.predict_proba(X[1::2])).all()
     if "alpha" in settings:  # next to nothing of the teacher: next to the twin
-        near = report.said_["proba"]["distilled"] - report.said_["proba"]["hard"]
+        near = report.said_["said"]["distilled"] - report.said_["said"]["hard"]
         assert np.abs(near).max() < 1e-3
 
 

@@ -7,8 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier, ask_teacher
+from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
 from sklearn_distill.export.readers._model import distilled_in
-from sklearn_distill.metrics import agreement_score, js_divergence, reach_distilled
+from sklearn_distill.metrics import (
+    agreement_score,
+    answers_of,
+    js_divergence,
+    reach_distilled,
+    value_distance,
+)
 from sklearn_distill.teachers import TeacherReader
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.cloning import clone_of
@@ -25,9 +32,10 @@ class Stability(NamedTuple):
     ----------
     n_students : int
     agreement : float
-        The mean share of test rows on which two of them choose the same class.
+        The mean share of test rows on which two of them choose the same class; NaN of values.
     divergence : float
-        The mean Jensen-Shannon divergence of two of them, in nats.
+        The mean Jensen-Shannon divergence of two of them, in nats; of values the mean
+        :func:`~sklearn_distill.metrics.value_distance`.
     label_seconds, fit_seconds : float
         What the teacher took for its labels (NaN if they came out of a cache), and a student for
         its fit.
@@ -50,8 +58,11 @@ def why_not_distilled_again(model, asked_for):
         Whether the user wants it though a teacher has to be fitted for it.
     """
     last = distilled_in(model)
-    if not isinstance(last, DistillationClassifier):
-        return "the model is no DistillationClassifier, so nobody knows how it was distilled"
+    if not isinstance(last, DistillationClassifier | DistillationRegressor):
+        return (
+            "the model is no DistillationClassifier or DistillationRegressor, so nobody knows how "
+            "it was distilled"
+        )
     if last.alpha_ == 0:
         return "the student learned from labels alone (alpha=0)"
     if last.teacher is None:
@@ -85,8 +96,13 @@ def distil_again(model, X, y, X_test, n_students, seed):
     # unfitted one are taken from the cache, and how long they took nobody knows.
     memory = None if TeacherReader.of(last.teacher).fitted else last.memory
     start = time.perf_counter()
-    asking = DistillationClassifier(
-        last.teacher, clone_of(last.student), alpha=1.0, cv=last.cv, memory=memory
+    of_values = isinstance(last, DistillationRegressor)
+    # What the teacher is asked for depends on the trust in it, if that is by deviation.
+    asking = (InformedRegressor if of_values else InformedClassifier).like(
+        last, alpha=1.0, memory=memory, augmenter=None, verbose=0
+    )
+    asking = (DistillationRegressor if of_values else DistillationClassifier)(
+        **asking.get_params(deep=False)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whatever there was to be said was said in fit
@@ -94,30 +110,34 @@ def distil_again(model, X, y, X_test, n_students, seed):
         label_seconds = time.perf_counter() - start if memory is None else np.nan
         said = said._replace(reader=None)
         rng, y, rows = np.random.default_rng(seed), np.asarray(y), indexable_rows(rows)
-        proba, fit_seconds = [], []
+        answers, fit_seconds = [], []
         for _ in range(n_students):
-            drawn = _draw_with_every_class(rng, np.searchsorted(classes, y))
-            again = InformedClassifier.like(
+            again = (InformedRegressor if of_values else InformedClassifier).like(
                 last,
                 teacher=None,
                 student=clone_of(last.student),
-                temperature=last.temperature_,
                 alpha=last.alpha_,
                 augmenter=None,
                 cv=None,
                 memory=None,
                 verbose=0,
             )
+            if of_values:
+                drawn = rng.integers(0, len(y), len(y))
+            else:
+                again.temperature = last.temperature_
+                drawn = _draw_with_every_class(rng, np.searchsorted(classes, y))
             again.said = said._replace(log_proba=said.log_proba[drawn])
             start = time.perf_counter()
             again.fit(take_rows(rows, drawn), y[drawn])
             fit_seconds.append(time.perf_counter() - start)
-            proba.append(again.predict_proba(test))
-    pairs = [(i, j) for i in range(n_students) for j in range(i)]
+            answers.append(answers_of(again, test))
+    pairs = [(a, b) for i, a in enumerate(answers) for b in answers[:i]]
+    distance = value_distance if of_values else js_divergence
     return Stability(
         n_students,
-        float(np.mean([agreement_score(proba[i], proba[j]) for i, j in pairs])),
-        float(np.mean([js_divergence(proba[i], proba[j]) for i, j in pairs])),
+        np.nan if of_values else float(np.mean([agreement_score(*pair) for pair in pairs])),
+        float(np.mean([distance(*pair) for pair in pairs])),
         label_seconds,
         float(np.median(fit_seconds)),
     )

@@ -117,6 +117,16 @@ def number(value, digits=3, signed=False):
     )
 
 
+def significant(value, digits=4):
+    """Write a number of any size by its first digits."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if value == 0 or not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
 def spread(interval, digits=3, signed=False):
     """Write an interval."""
     if np.isnan(interval.lower):

@@ -12,20 +12,12 @@ def draw(report):
     """Return a figure of four pictures."""
     import matplotlib.pyplot as plt
 
-    said = report.said_
     figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
-    teacher, student = said["proba"]["teacher"], said["proba"]["distilled"]
-    classes = said["classes"]
-    FidelityDisplay.from_predictions(teacher[:, -1], student[:, -1], name=classes[-1], ax=a)
+    target, said, weight = (report.said_[name] for name in ("target", "said", "weight"))
+    target.draw_fidelity(FidelityDisplay, said["teacher"], said["distilled"], a)
     a.set_title("What the two say", loc="left")
-    shown = {n: said["proba"][n] for n in ("teacher", "distilled", "hard") if n in said["proba"]}
-    ReliabilityDisplay.from_predictions(
-        classes[said["positions"]],
-        shown,
-        labels=classes,
-        sample_weight=said["weight"],
-        ax=b,
-    )
+    shown = {name: said[name] for name in ("teacher", "distilled", "hard") if name in said}
+    target.draw_reliability(ReliabilityDisplay, shown, weight, b)
     b.set_title("Whether it is true", loc="left")
     TradeOffDisplay.from_report(report, ax=c)
     c.set_title("What it costs", loc="left")

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_distill.footprint import check_artefact
-from sklearn_distill.report import _rivals
-from sklearn_distill.report._scores import score_of
 from sklearn_distill.report._study import Study
+from sklearn_distill.report._targets import target_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import check_weights, column_names
 
@@ -22,7 +21,7 @@ def distillation_report(
     *,
     teacher=None,
     teacher_output=None,
-    rivals=("hard", "tuned", "same-budget", "logistic"),
+    rivals="all",
     scoring=None,
     groups=None,
     sample_weight=None,
@@ -41,24 +40,25 @@ def distillation_report(
     ----------
     model : estimator
         A fitted :class:`~sklearn_distill.DistillationClassifier`, maybe at the end of a Pipeline
-        or found by a search; what its ``standalone()`` returns; or any fitted classifier.
+        or found by a search; what its ``standalone()`` returns; or any fitted classifier. Or the
+        same of values, from :class:`~sklearn_distill.DistillationRegressor`.
     X_train, y_train : training rows and labels, or None
         On which the rivals are fitted. Without them the report says what is missing.
     X_test, y_test : rows that neither teacher nor student has seen, and their labels
-        Every class must be known to the model.
+        Every class must be known to the model. Of a regressor real values.
     teacher : estimator, torch module, booster or None, default=None
         Fitted. None is the model's own.
-    teacher_output : array-like of shape (n_test_rows, n_classes), default=None
-        The teacher's probabilities of the test rows, if it is not here.
-    rivals : sequence of {"hard", "tuned", "same-budget", "logistic"}
+    teacher_output : array-like of shape (n_test_rows, n_classes or n_outputs), default=None
+        The teacher's probabilities, or values, of the test rows, if it is not here.
+    rivals : "all" or sequence of {"hard", "tuned", "same-budget", "logistic", "linear"}
         The same student on hard labels; the same one tuned; the best hard-label model of no more
         bytes and no more latency (:func:`~sklearn_distill.selection.select_student`); a plain
-        logistic regression.
+        logistic regression ("logistic"), or of values a ridge regression ("linear").
     scoring : str, callable or None, default=None
         By what models are compared: a name of :func:`sklearn.metrics.get_scorer_names` or a scorer
         of predictions that takes ``sample_weight``. None is the average precision of two classes
         if the second has less than 5 % of the test rows, else their ROC AUC, and the accuracy of
-        more.
+        more; R² of values.
     groups : array-like of shape (n_test_rows,), str or None, default=None
         A group for each test row, or the name of a column, to see who lost by the compression.
     sample_weight : array-like of shape (n_test_rows,), default=None
@@ -130,26 +130,26 @@ def distillation_report(
     >>> print(report.verdict.headline)
     Distillation gains ... of ROC AUC over the same student on hard labels.
     """
-    _check_arguments(rivals, n_bootstrap, stability)
     check_artefact(artefact)
     check_is_fitted(model)
-    classes = np.asarray(model.classes_)
-    positions = _positions(X_test, y_test, classes)
-    weight = check_weights(sample_weight, len(positions))
-    groups = _groups(groups, X_test, len(positions))
+    _check_numbers(n_bootstrap, stability)
+    target = target_of(model, X_test, y_test)
+    rivals = _checked_rivals(rivals, target)
+    weight = check_weights(sample_weight, len(target.truth))
+    groups = _groups(groups, X_test, len(target.truth))
     if (X_train is None) != (y_train is None):
         raise ValueError("Pass both X_train and y_train, or neither.")
     if X_train is not None:
         check_consistent_length(X_train, y_train)
-        y_train = column_or_1d(y_train)
+        y_train = target.check_y_train(y_train)
     study = Study(
         model=model,
         X_train=X_train,
         y_train=y_train,
         X_test=X_test,
-        positions=positions,
-        weight=np.ones(len(positions)) if weight is None else weight,
-        score=score_of(scoring, positions, classes),
+        target=target,
+        weight=np.ones(len(target.truth)) if weight is None else weight,
+        score=target.score_of(scoring),
         teacher=teacher,
         teacher_output=teacher_output,
         artefact=artefact,
@@ -171,12 +171,20 @@ def distillation_report(
     return study.report()
 
 
-def _check_arguments(rivals, n_bootstrap, stability):
+def _checked_rivals(rivals, target):
+    """Return the names of the rivals that are wanted."""
+    known = list(target.called)
+    if isinstance(rivals, str) and rivals == "all":
+        return known
     if isinstance(rivals, str) or not isinstance(rivals, Sequence):
-        raise ValueError(f"rivals must be a list of {list(_rivals.RIVALS)}. Got {rivals!r}.")
-    strange = [rival for rival in rivals if rival not in _rivals.RIVALS]
+        raise ValueError(f"rivals must be 'all', or a list of {known}. Got {rivals!r}.")
+    strange = [rival for rival in rivals if rival not in known]
     if strange:
-        raise ValueError(f"rivals must be among {list(_rivals.RIVALS)}. Got {strange}.")
+        raise ValueError(f"rivals must be among {known}. Got {strange}.")
+    return rivals
+
+
+def _check_numbers(n_bootstrap, stability):
     for name, value, least in (("n_bootstrap", n_bootstrap, 2), ("stability", stability, 0)):
         if name == "stability" and value == "auto":
             continue
@@ -184,18 +192,6 @@ def _check_arguments(rivals, n_bootstrap, stability):
             raise ValueError(f"{name} must be a whole number from {least} on. Got {value!r}.")
     if stability == 1:
         raise ValueError("stability compares students: it must be 0, or 2 and more. Got 1.")
-
-
-def _positions(X_test, y_test, classes):
-    check_consistent_length(X_test, y_test)
-    y_test = column_or_1d(y_test)
-    strange = np.setdiff1d(y_test, classes)
-    if len(strange):
-        raise ValueError(
-            f"y_test has classes that the model does not know: {strange.tolist()}. It knows "
-            f"{classes.tolist()}."
-        )
-    return np.searchsorted(classes, y_test)
 
 
 def _groups(groups, X_test, n):

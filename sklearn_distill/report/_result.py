@@ -1,6 +1,7 @@
 """DistillationReport: the figures, and how they are shown."""
 
 from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,12 +13,32 @@ from sklearn_distill.report._format import (
     as_text,
     number,
     seconds,
+    significant,
     spread,
 )
 from sklearn_distill.report._verdict import Verdict
 
 #: The share of rows in a queue of suspects.
 TOP = 0.01
+
+#: Figures of a model beside its score, as they are called and written.
+FIGURES = {
+    "log_loss": ("log loss", partial(number, digits=4)),
+    "brier": ("Brier", partial(number, digits=4)),
+    "ece": ("ECE", partial(number, digits=4)),
+    "accuracy": ("accuracy", number),
+    "r2": ("R²", number),
+    "mae": ("MAE", significant),
+    "rmse": ("RMSE", significant),
+    "bias": ("bias", significant),
+}
+
+#: Parts of the rows, or of the target, that are looked at one by one.
+PARTS = {
+    "per_class": "Per class",
+    "per_range": "Per range of the real values",
+    "per_output": "Per output",
+}
 
 
 @dataclass(frozen=True)
@@ -38,14 +59,17 @@ class DistillationReport:
     models : dict of str to dict
         Of "teacher", "distilled" and the rivals: what it is, its ``score`` and ``gain`` (by how
         much the distilled student is better; both an Interval), ``log_loss``, ``brier``, ``ece``,
-        ``accuracy``, and ``footprint``, if it was measured.
+        ``accuracy`` (of values ``r2``, ``mae``, ``rmse``, ``bias``), and ``footprint``, if it was
+        measured.
     fidelity : dict of str to float
         How close the student is to the teacher: ``agreement``, ``kl``, ``js``,
-        ``rank_correlation``, and ``top_overlap`` of two classes.
+        ``rank_correlation``, and ``top_overlap`` of two classes; of values ``value_distance`` and
+        ``rank_correlation``.
     retention, recovered_gap : float
         Of :mod:`sklearn_distill.metrics`; NaN where they are not defined.
-    per_class, per_group, slices : tuple of dict
-        Scores of teacher, student and its twin on parts of the rows.
+    per_class, per_range, per_output, per_group, slices : tuple of dict
+        Scores of teacher, student and its twin on parts of the rows: classes, fifths of the real
+        values, or several outputs; groups; and where student and teacher differ.
     stability : Stability or None
         Of students from other samples.
     break_even : float
@@ -55,7 +79,7 @@ class DistillationReport:
     missing : tuple of str
         What could not be said, and why.
     said_ : dict
-        The probabilities of all models, for pictures.
+        What all models say, for pictures.
     """
 
     verdict: Verdict
@@ -66,6 +90,8 @@ class DistillationReport:
     retention: float
     recovered_gap: float
     per_class: tuple = ()
+    per_range: tuple = ()
+    per_output: tuple = ()
     per_group: tuple = ()
     slices: tuple = ()
     stability: object = None
@@ -103,7 +129,7 @@ class DistillationReport:
             "models": {name: _plain(model) for name, model in self.models.items()},
             "retention": self.retention,
             "recovered_gap": self.recovered_gap,
-            "per_class": [dict(row) for row in self.per_class],
+            **{name: [dict(row) for row in getattr(self, name)] for name in PARTS},
             "per_group": [_plain(row) for row in self.per_group],
             "slices": [dict(row) for row in self.slices],
             "stability": None if self.stability is None else self.stability._asdict(),
@@ -140,9 +166,11 @@ class DistillationReport:
         yield self._models()
         yield self._price()
         yield self._fidelity()
-        for title, rows in (("Per class", self.per_class), ("Per group", self.per_group)):
-            if rows:
-                yield _parts(title, rows, self.scoring)
+        for name, title in PARTS.items():
+            if getattr(self, name):
+                yield _parts(title, getattr(self, name))
+        if self.per_group:
+            yield _groups(self.per_group, self.scoring)
         if self.slices:
             yield _where_they_differ(self.slices)
         if self.stability is not None:
@@ -152,7 +180,9 @@ class DistillationReport:
 
     def _models(self):
         header = ("model", self.scoring, "95 %", "distilled is better by", "95 %")
-        header += ("log loss", "Brier", "ECE", "accuracy")
+        figures = [name for name in FIGURES if name in self.models["distilled"]]
+        figures = [name for name in figures if FIGURES[name][0] != self.scoring]
+        header += tuple(FIGURES[name][0] for name in figures)
         rows = [
             (
                 f"{name}: {m['what']}" if m["what"] else name,
@@ -160,8 +190,7 @@ class DistillationReport:
                 spread(m["score"]),
                 "" if m["gain"] is None else number(m["gain"].value, signed=True),
                 "" if m["gain"] is None else spread(m["gain"], signed=True),
-                *(number(m[k], 4) for k in ("log_loss", "brier", "ece")),
-                number(m["accuracy"]),
+                *(FIGURES[k][1](m[k]) for k in figures),
             )
             for name, m in self.models.items()
         ]
@@ -201,31 +230,37 @@ class DistillationReport:
             "kl": "KL(teacher ‖ student) (nats)",
             "rank_correlation": "rank correlation",
             "top_overlap": f"overlap of the {TOP:.0%} with the highest probability",
+            "value_distance": "distance, in standard deviations of the teacher's values",
         }
         rows = [(called[name], number(value, 4)) for name, value in self.fidelity.items()]
         rows += [("retention", number(self.retention, 4))]
-        rows += [("recovered gap to hard labels", number(self.recovered_gap))]
+        rows += [("recovered gap to the student without a teacher", number(self.recovered_gap))]
         return Section("Student and teacher", ("", ""), tuple(rows))
 
     def _stability(self):
         s = self.stability
+        agree = f"agree on {s.agreement:.1%} of the test rows (divergence "
+        agree += f"{number(s.divergence, 4)} nats)"
+        if np.isnan(s.agreement):
+            agree = f"are {number(s.divergence)} standard deviations of their values apart"
         return Section(
             "Stability",
-            text=f"{s.n_students} students from other samples of the training rows agree on "
-            f"{s.agreement:.1%} of the test rows (divergence {number(s.divergence, 4)} nats). "
+            text=f"{s.n_students} students from other samples of the training rows {agree}. "
             f"The teacher's labels took {seconds(s.label_seconds)}, a fit of the student "
             f"{seconds(s.fit_seconds)}.",
         )
 
 
-def _parts(title, rows, scoring):
-    """Return a table of parts of the rows, classes or groups."""
-    if title == "Per class":
-        header = tuple(key.replace("recall ", "recall, ") for key in rows[0])
-        cells = [
-            tuple(v if k in ("class", "n_rows") else number(v) for k, v in r.items()) for r in rows
-        ]
-        return Section(title, header, tuple(cells))
+def _parts(title, rows):
+    """Return a table of classes, ranges or outputs: what it is, how many rows, and scores."""
+    what, count, *scores = rows[0]
+    header = (what, "rows", *(name.replace(" ", ", ", 1) for name in scores))
+    write = significant if scores[0].startswith("MAE") else number
+    cells = [(r[what], f"{r[count]:,}", *(write(r[name]) for name in scores)) for r in rows]
+    return Section(title, header, tuple(cells))
+
+
+def _groups(rows, scoring):
     models = [k for k in ("teacher", "distilled", "hard") if k in rows[0]]
     header = ("group", "rows", *models, "lost to the teacher", "95 %", "")
     cells = [
@@ -235,30 +270,34 @@ def _parts(title, rows, scoring):
         )
         for r in rows
     ]
-    return Section(title, header, tuple(cells), f"Scores are {scoring}.")
+    return Section("Per group", header, tuple(cells), f"Scores are {scoring}.")
 
 
 def _where_they_differ(slices):
-    models = [k for k in ("teacher", "distilled", "hard") if f"log_loss {k}" in slices[0]]
-    means = [k for k in ("teacher", "distilled") if f"mean {k}" in slices[0]]
-    header = ("rows where", "share", "divergence", "times the mean")
-    header += tuple(f"mean p, {m}" for m in means) + tuple(f"log loss, {m}" for m in models)
+    of_values = "mae distilled" in slices[0]
+    loss, called = ("mae", "MAE") if of_values else ("log_loss", "log loss")
+    models = [k for k in ("teacher", "distilled", "hard") if f"{loss} {k}" in slices[0]]
+    means = [k for k in ("real", "teacher", "distilled") if f"mean {k}" in slices[0]]
+    header = ("rows where", "share", "difference" if of_values else "divergence", "times the mean")
+    header += tuple(f"mean{'' if of_values else ' p'}, {m}" for m in means)
+    header += tuple(f"{called}, {m}" for m in models)
+    write = significant if of_values else partial(number, digits=4)
     cells = [
         (
             *(r["rule"], f"{r['share']:.1%}", number(r["divergence"], 4)),
             f"{r['times_overall']:.2g}",
-            *(number(r[f"mean {m}"], 4) for m in means),
-            *(number(r[f"log_loss {m}"], 4) for m in models),
+            *(write(r[f"mean {m}"]) for m in means),
+            *(write(r[f"{loss} {m}"]) for m in models),
         )
         for r in slices
     ]
-    return Section(
-        "Where student and teacher differ",
-        header,
-        tuple(cells),
+    text = (
         "The leaves of a tree of depth 3, grown on one half of the test rows and counted on the "
-        "other.",
     )
+    text += "other."
+    if of_values:
+        text += " Differences are in standard deviations of the real values."
+    return Section("Where student and teacher differ", header, tuple(cells), text)
 
 
 def _plain(thing):

@@ -4,20 +4,20 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
-from sklearn_distill._distilled import DistilledClassifier
+from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
+from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
 from sklearn_distill.candidates import prepared
-from sklearn_distill.export.readers._model import distilled_in
+from sklearn_distill.export.readers._model import columns_of_student, distilled_in
 from sklearn_distill.rules import kind_of
 from sklearn_distill.selection import select_student
 from sklearn_distill.utils.cloning import clone_of
-from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.pipelines import last_step, with_last_step
-
-RIVALS = ("hard", "tuned", "same-budget", "logistic")
 
 #: A rival may be slower by so much: times of one model differ by as much between measurements, and
 #: nobody notices a few microseconds.
@@ -27,7 +27,7 @@ SAME_LATENCY, SAME_SECONDS = 1.25, 5e-6
 #: it larger.
 TUNED = {
     "tree": {"min_samples_leaf": [1, 5, 20, 50], "max_leaf_nodes": [0.25, 0.5, 1.0]},
-    "forest": {"min_samples_leaf": [1, 3, 10], "max_features": ["sqrt", 0.5]},
+    "forest": {"min_samples_leaf": [1, 3, 10], "max_features": ["sqrt", 0.5, 1.0]},
     "booster": {"learning_rate": [0.05, 0.1, 0.2, 0.4], "min_child_samples": [5, 20]},
     "linear": {
         "C": [0.01, 0.1, 1, 10],
@@ -58,33 +58,39 @@ def hard_twin(model):
     """
     last = distilled_in(model)
     around = getattr(model, "best_estimator_", model)
-    if isinstance(last, DistillationClassifier):
+    of_values = isinstance(last, DistillationRegressor)
+    if of_values or isinstance(last, DistillationClassifier):
         student = clone_of(last.student)
         chosen = getattr(last, "best_params_", {})
         settings = {k.removeprefix("student__"): v for k, v in chosen.items() if "student__" in k}
         if settings:
             student.set_params(**settings)
-        twin = InformedClassifier.like(
+        of_classes = {} if of_values else {"temperature": 1.0, "calibrate": False}
+        twin = (InformedRegressor if of_values else InformedClassifier).like(
             last,
             teacher=None,
             student=student,
             alpha=0.0,
-            temperature=1.0,
             augmenter=None,
             trust=None,
-            calibrate=False,
             cv=None,
             memory=None,
             verbose=0,
+            **of_classes,
         )
-        twin = DistillationClassifier(**twin.get_params(deep=False))
-    elif isinstance(last, DistilledClassifier):
-        twin = DistillationClassifier(None, clone_of(last.student), alpha=0.0)
+        twin = _distillation_of(last)(**twin.get_params(deep=False))
+    elif isinstance(last, DistilledClassifier | DistilledRegressor):
+        twin = _distillation_of(last)(None, clone_of(last.student), alpha=0.0)
     else:
         return clone_of(around)
     if around is last:
         return twin
     return with_last_step(clone(around), twin)
+
+
+def _distillation_of(model):
+    """Return the class of the distillation that makes such models."""
+    return DistillationRegressor if is_of_kind(model, "regressor") else DistillationClassifier
 
 
 def fitted(twin, X, y):
@@ -108,11 +114,12 @@ def tuned_twin(twin, X, y, scoring, grid, n_jobs):
             f"The tuned student: nobody knows what to tune of a {name_of(student)}. Pass "
             "tuned_grid={...} with its settings."
         )
+    folds = KFold if is_of_kind(twin, "regressor") else StratifiedKFold
     search = GridSearchCV(
         twin,
         {f"{prefix}{name}": values for name, values in found.items()},
         scoring=scoring,
-        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+        cv=folds(3, shuffle=True, random_state=0),
         n_jobs=n_jobs,
     ).fit(X, y)
     said = {name.removeprefix(prefix): value for name, value in search.best_params_.items()}
@@ -122,15 +129,16 @@ def tuned_twin(twin, X, y, scoring, grid, n_jobs):
 def _student_in(twin):
     """Return the student of a twin, and the prefix of its settings."""
     prefix = ""
-    while hasattr(twin, "steps"):
-        name, twin = twin.steps[-1]
-        prefix += f"{name}__"
-    if isinstance(twin, DistillationClassifier):
-        twin, prefix = twin.student, f"{prefix}student__"
-    while hasattr(twin, "steps"):
-        name, twin = twin.steps[-1]
-        prefix += f"{name}__"
-    return prefix, twin
+    while True:
+        if hasattr(twin, "steps"):
+            name, inside = twin.steps[-1]
+        elif isinstance(twin, DistillationClassifier | DistillationRegressor):
+            name, inside = "student", twin.student
+        elif isinstance(twin, TransformedTargetRegressor):
+            name, inside = "regressor", twin.regressor
+        else:
+            return prefix, twin
+        prefix, twin = f"{prefix}{name}__", inside
 
 
 def _grid_of(student):
@@ -144,13 +152,14 @@ def _grid_of(student):
     return grid
 
 
-def rival_of_budget(X, y, footprint, scoring, n_jobs, random_state, artefact):
-    """Return the best model on hard labels of no more bytes and no more latency, and its name."""
+def rival_of_budget(X, y, of_values, footprint, scoring, n_jobs, random_state, artefact):
+    """Return the best model on labels alone of no more bytes and no more latency, and its name."""
     try:
         found = select_student(
             None,
             X,
             y,
+            target="values" if of_values else "classes",
             max_bytes=footprint.n_bytes,
             max_latency=footprint.latency.p50 * SAME_LATENCY + SAME_SECONDS,
             scoring=scoring,
@@ -160,7 +169,7 @@ def rival_of_budget(X, y, footprint, scoring, n_jobs, random_state, artefact):
         )
     except ValueError as error:
         raise NoSuchRival(f"The best of the same budget: {error}") from error
-    return found.best_estimator_, found.best_name_.removesuffix(", hard labels")
+    return found.best_estimator_, found.best_name_.rpartition(", ")[0]
 
 
 def on_columns_of(model, X, y, rival, what):
@@ -176,11 +185,11 @@ def on_columns_of(model, X, y, rival, what):
     what : str
         What it is, which is returned beside it.
     """
-    columns = getattr(model, "student_columns_", None)
+    columns = columns_of_student(model)
     if columns is None:
         return rival, what
     names = list(columns.positions if columns.names is None else columns.names)
-    twin = DistillationClassifier(None, clone_of(rival), alpha=0.0, student_columns=names)
+    twin = _distillation_of(rival)(None, clone_of(rival), alpha=0.0, student_columns=names)
     return twin.fit(X, y), what
 
 
@@ -190,6 +199,11 @@ def logistic(X, y):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s)lbfgs failed to converge")
         return model.fit(X, y), "C=1"
+
+
+def ridge(X, y):
+    """Return a plain ridge regression behind what the columns need, and its setting."""
+    return prepared(Ridge(), X, by_splits=False).fit(X, y), "alpha=1"
 
 
 def student_name(model):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer
 
 from sklearn_distill._classifier_cv import LEAST
@@ -60,14 +60,29 @@ def score_of(scoring, positions, classes):
     if isinstance(scoring, str) and scoring in own:
         label = scoring.replace("_", " ").replace("roc auc", "ROC AUC")
         return Score(scoring, label, own[scoring], OfEstimator(own[scoring], classes))
+    scorer, name = _scorer_of(scoring)
+    return Score(name, name.replace("_", " "), _by_scorer(scorer, classes), scoring)
+
+
+def score_of_values(scoring):
+    """Return the same for values; None is R²."""
+    scoring = "r2" if scoring is None else scoring
+    if isinstance(scoring, str) and scoring in _OF_VALUES:
+        label = "R²" if scoring == "r2" else scoring.replace("_", " ")
+        return Score(scoring, label, _OF_VALUES[scoring], scoring)
+    scorer, name = _scorer_of(scoring)
+    return Score(name, name.replace("_", " "), _by_scorer_of_values(scorer), scoring)
+
+
+def _scorer_of(scoring):
+    """Return a scorer and its name."""
     scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
     if not callable(scorer):
         raise ValueError(
             "scoring must be the name of a scorer, a function of (estimator, X, y), or None. Got "
             f"{scoring!r} instead."
         )
-    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    return Score(name, name.replace("_", " "), _by_scorer(scorer, classes), scoring)
+    return scorer, scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
 
 
 class OfEstimator:
@@ -110,21 +125,49 @@ class _Said(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
+class _SaidValues(RegressorMixin, BaseEstimator):
+    """The same of values."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return _flat(self.values[X[:, 0]])
+
+
+def _flat(values):
+    """Return a table of one output as scikit-learn has it."""
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
 def _by_scorer(scorer, classes):
     def of(positions, proba):
-        said, rows = _Said(proba, classes), np.arange(len(positions))[:, None]
-
-        def score(weight):
-            if (weight == 1).all():
-                return float(scorer(said, rows, classes[positions]))
-            kept = weight > 0
-            return float(
-                scorer(said, rows[kept], classes[positions[kept]], sample_weight=weight[kept])
-            )
-
-        return score
+        return _scored(scorer, _Said(proba, classes), classes[positions])
 
     return of
+
+
+def _by_scorer_of_values(scorer):
+    def of(truth, values):
+        return _scored(scorer, _SaidValues(values), _flat(truth))
+
+    return of
+
+
+def _scored(scorer, said, y):
+    """Return what a scorer says of predictions, as a function of the weights of the rows."""
+    rows = np.arange(len(y))[:, None]
+
+    def score(weight):
+        if (weight == 1).all():
+            return float(scorer(said, rows, y))
+        kept = weight > 0
+        return float(scorer(said, rows[kept], y[kept], sample_weight=weight[kept]))
+
+    return score
 
 
 def _mean_of_rows(values):
@@ -218,6 +261,43 @@ _OF_TWO = {
 }
 
 
+def r2(truth, values):
+    """Return R², of several outputs their mean, as a function of the weights of the rows."""
+    real = truth - truth.mean(axis=0)  # so that squares of large values lose no digits
+    missed = (values - truth) ** 2
+
+    def score(weight):
+        total, kept = weight.sum(), weight > 0
+        spread = weight @ real**2 - (weight @ real) ** 2 / total
+        # The values of one row, or of rows that are all alike, have nothing to be explained.
+        if kept.sum() < 2 or not (spread > 1e-12 * (weight @ real**2)).all():
+            return np.nan
+        return float(np.mean(1 - weight @ missed / spread))
+
+    return score
+
+
+def _neg_mean_squared_error(truth, values):
+    return _mean_of_rows(-((values - truth) ** 2).mean(axis=1))
+
+
+def _neg_mean_absolute_error(truth, values):
+    return _mean_of_rows(-np.abs(values - truth).mean(axis=1))
+
+
+def _neg_root_mean_squared_error(truth, values):
+    squared = (values - truth) ** 2
+    return lambda weight: float(-np.sqrt(weight @ squared / weight.sum()).mean())
+
+
+_OF_VALUES = {
+    "r2": r2,
+    "neg_mean_squared_error": _neg_mean_squared_error,
+    "neg_mean_absolute_error": _neg_mean_absolute_error,
+    "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+}
+
+
 class Interval(NamedTuple):
     """A value and the interval that holds it in 95 of 100 samples; NaN where there is none."""
 
@@ -250,7 +330,7 @@ def bootstrap(scores, weight, n_bootstrap, seed):
     Returns
     -------
     dict of str to ndarray of shape (n_bootstrap,)
-        NaN where a sample has rows of one class only.
+        NaN where a sample has rows of one class, or of one value, only.
     """
     rng, n = np.random.default_rng(seed), len(weight)
     drawn = {name: np.empty(n_bootstrap) for name in scores}

@@ -8,16 +8,16 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 import sklearn_distill.metrics as metrics
-from sklearn_distill._classifier_cv import LEAST
 from sklearn_distill.export.readers._model import rows_of_student
-from sklearn_distill.footprint import artefact_of, as_it_is, measure, take_some
+from sklearn_distill.footprint import artefact_of, as_it_is, measure
 from sklearn_distill.report import _costs, _rivals, _where
-from sklearn_distill.report._result import TOP, DistillationReport
+from sklearn_distill.report._result import DistillationReport
 from sklearn_distill.report._scores import Interval, Score, bootstrap, interval_of
+from sklearn_distill.report._targets import OfClasses, OfValues
 from sklearn_distill.report._verdict import judge, kept_of
-from sklearn_distill.teachers import TeacherReader, read_output
-from sklearn_distill.utils.dispatch import name_of
-from sklearn_distill.utils.rows import n_rows
+from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.utils.dispatch import is_of_kind, name_of
+from sklearn_distill.utils.rows import take_some
 
 #: Students that are distilled again from samples of the rows.
 STUDENTS_AGAIN = 5
@@ -29,7 +29,7 @@ GROUP_BOOTSTRAP, SAMPLE_ROWS = 200, 1000
 NOT_CONVERGED = "(?s).*failed to converge|.*hasn't converged"
 
 #: What pictures are drawn of.
-DRAWN = ("positions", "proba", "classes", "weight")
+DRAWN = ("target", "said", "weight")
 
 #: The models that parts of the rows are looked at of.
 IN_PARTS = ("teacher", "distilled", "hard")
@@ -46,7 +46,7 @@ class Study:
     X_train: object
     y_train: np.ndarray | None
     X_test: object
-    positions: np.ndarray
+    target: OfClasses | OfValues
     weight: np.ndarray
     score: Score
     teacher: object
@@ -55,16 +55,11 @@ class Study:
     n_jobs: int | None
     random_state: int
     # What the steps find, by the name of the model.
-    proba: dict = field(default_factory=dict)
+    said: dict = field(default_factory=dict)
     what: dict = field(default_factory=dict)
     artefacts: dict = field(default_factory=dict)
     missing: list = field(default_factory=list)
     figures: dict = field(default_factory=dict)
-
-    @property
-    def classes(self):
-        """The classes, sorted."""
-        return np.asarray(self.model.classes_)
 
     @property
     def own_teacher(self):
@@ -79,21 +74,21 @@ class Study:
     def ask(self):
         """Ask teacher and student about the test rows."""
         if self.teacher_output is not None:
-            said = np.exp(read_output(self.teacher_output, self.X_test, self.classes))
+            said = self.target.given(self.teacher_output, self.X_test)
             self.what["teacher"] = "given"
             self.missing.append("The price of the teacher: only its answers are here.")
         else:
-            said = metrics.proba_of_teacher(
+            said = metrics.answers_of_teacher(
                 self.model, self.X_test, self.teacher, n_jobs=self.n_jobs
             )
             self.what["teacher"] = name_of(self.own_teacher)
-        self.proba["teacher"] = said
-        self.proba["distilled"] = np.asarray(self.model.predict_proba(self.X_test), dtype=float)
+        self.said["teacher"] = said
+        self.said["distilled"] = metrics.answers_of(self.model, self.X_test)
         self.what["distilled"] = _rivals.student_name(self.model)
         self.artefacts["distilled"] = artefact_of(self.model, self.X_test, self.artefact)
 
     def fit_rivals(self, wanted, tuned_grid):
-        """Fit the rivals on hard labels."""
+        """Fit the rivals on what is real."""
         if self.X_train is None:
             self.missing.append(
                 "Rivals, stability and break-even: they are fitted on training rows, and there "
@@ -111,11 +106,13 @@ class Study:
             ),
             "same-budget": lambda: seen(
                 *_rivals.rival_of_budget(
-                    *(*own_rows, self._budget(), self.score.scoring),
+                    *(*own_rows, isinstance(self.target, OfValues)),
+                    *(self._budget(), self.score.scoring),
                     *(self.n_jobs, self.random_state, self.artefact),
                 )
             ),
             "logistic": lambda: seen(*_rivals.logistic(*own_rows)),
+            "linear": lambda: seen(*_rivals.ridge(*own_rows)),
         }
         for name in wanted:
             try:
@@ -125,12 +122,12 @@ class Study:
             except _rivals.NoSuchRival as error:
                 self.missing.append(str(error))
                 continue
-            self.proba[name] = self._aligned(rival)
+            self.said[name] = self.target.answers_of(rival, self.X_test)
             self.artefacts[name] = artefact_of(rival, self._sample(), self.artefact)
 
     def compare(self, n_bootstrap):
         """Score all models, on the test rows and on samples of them."""
-        scores = {name: self.score.of(self.positions, p) for name, p in self.proba.items()}
+        scores = {name: self.score.of(self.target.truth, p) for name, p in self.said.items()}
         self.values = {name: _defined(s, self.weight) for name, s in scores.items()}
         self.drawn = bootstrap(scores, self.weight, n_bootstrap, self.random_state)
         if np.isnan(self.values["distilled"]):
@@ -173,16 +170,15 @@ class Study:
             self.figures["break_even"] = _costs.break_even(found, of["teacher"], of["distilled"])
 
     def look_at_parts(self, groups, n_bootstrap):
-        """Score classes, groups, and where student and teacher differ."""
-        self.figures["per_class"] = tuple(map(self._of_class, range(len(self.classes))))
+        """Score classes or ranges, groups, and where student and teacher differ."""
+        self.figures |= self.target.parts(self._in_parts(), self.weight)
         if groups is not None:
             n = min(n_bootstrap, GROUP_BOOTSTRAP)
             names = sorted(set(groups))
             self.figures["per_group"] = tuple(self._of_group(g, groups == g, n) for g in names)
         try:
-            found, overall = _where.slices_of(
-                self.X_test, self.proba["teacher"], self.proba["distilled"]
-            )
+            parted = self.target.distances(self.said["teacher"], self.said["distilled"])
+            found, overall = _where.slices_of(self.X_test, parted)
         except (TypeError, ValueError) as error:
             self.missing.append(f"Where student and teacher differ: {error}.")
         else:
@@ -195,14 +191,16 @@ class Study:
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             kept = metrics.retention(teacher, student)
             gap = metrics.recovered_gap(teacher, student, self.values.get("hard", np.nan))
-            fidelity = self._fidelity()
+            fidelity = self.target.fidelity(
+                self.said["teacher"], self.said["distilled"], self.weight
+            )
         if np.isnan(kept):
             self.missing.append(f"Retention: {self.score.label} has no parts, or is not positive.")
         if np.isnan(gap) and "hard" in self.values:
             self.missing.append(
-                "Recovered gap: the teacher is no better than the same student on hard labels."
+                f"Recovered gap: the teacher is no better than {self.target.called['hard']}."
             )
-        rivals = [name for name in self.proba if name not in ("teacher", "distilled")]
+        rivals = [name for name in self.said if name not in ("teacher", "distilled")]
         gains = {name: self._gain("distilled", name) for name in rivals}
         verdict = judge(
             self.score.label,
@@ -211,12 +209,13 @@ class Study:
             {name: self._gain("teacher", name) for name in rivals},
             self.what,
             kept_of(self.score.label, teacher, student, *self._ratios()),
+            self.target,
         )
         return DistillationReport(
             verdict=verdict,
             scoring=self.score.label,
-            n_rows=len(self.positions),
-            models={name: self._figures_of(name) for name in self.proba},
+            n_rows=len(self.weight),
+            models={name: self._figures_of(name) for name in self.said},
             fidelity=fidelity,
             retention=kept,
             recovered_gap=gap,
@@ -233,20 +232,18 @@ class Study:
     def _budget(self):
         return measure({"student": self.artefacts["distilled"]}, self._sample())["student"]
 
-    def _aligned(self, rival):
-        """Return a rival's probabilities, in the order of the model's classes."""
-        proba = np.zeros((n_rows(self.X_test), len(self.classes)))
-        columns = np.searchsorted(self.classes, rival.classes_)
-        proba[:, columns] = rival.predict_proba(self.X_test)
-        return proba
-
     def _teacher_to_measure(self):
         if self.own_teacher is None:
             return None
-        classifier = TeacherReader.of(self.own_teacher).classifier
-        if not hasattr(classifier, "predict_proba"):
-            return None
-        made = as_it_is(classifier)
+        if isinstance(self.target, OfValues):
+            teacher = self.own_teacher
+            if not hasattr(teacher, "predict") or not is_of_kind(teacher, "regressor"):
+                return None
+        else:
+            teacher = TeacherReader.of(self.own_teacher).classifier
+            if not hasattr(teacher, "predict_proba"):
+                return None
+        made = as_it_is(teacher)
         if self.teacher is not None:
             return made
         # The model's own teacher takes what reaches the last step of a Pipeline.
@@ -257,37 +254,14 @@ class Study:
         return interval_of(value, self.drawn[one] - self.drawn[other])
 
     def _figures_of(self, name):
-        """Return the scores of a model, and what its probabilities are worth."""
-        proba, y, weight = self.proba[name], self.classes[self.positions], self.weight
-        labels = {"labels": self.classes, "sample_weight": weight}
-        right = proba.argmax(axis=1) == self.positions
+        """Return the scores of a model, and what its answers are worth."""
         return {
             "what": self.what.get(name, ""),
             "score": interval_of(self.values[name], self.drawn[name]),
             "gain": None if name == "distilled" else self._gain("distilled", name),
-            "log_loss": self._log_loss(name, slice(None)),
-            "brier": metrics.brier_score(y, proba, **labels),
-            "ece": metrics.expected_calibration_error(y, proba, **labels),
-            "accuracy": float(right @ weight / weight.sum()),
+            **self.target.figures(self.said[name], self.weight),
             "footprint": self.footprints.get(name),
         }
-
-    def _log_loss(self, name, rows):
-        positions, weight = self.positions[rows], self.weight[rows]
-        own = self.proba[name][rows][np.arange(len(positions)), positions]
-        return float(-np.log(np.clip(own, LEAST, 1)) @ weight / weight.sum())
-
-    def _fidelity(self):
-        pair, weight = (self.proba["teacher"], self.proba["distilled"]), self.weight
-        found = {
-            "agreement": metrics.agreement_score(*pair, sample_weight=weight),
-            "js": metrics.js_divergence(*pair, sample_weight=weight),
-            "kl": metrics.kl_divergence(*pair, sample_weight=weight),
-            "rank_correlation": metrics.rank_correlation(*pair, sample_weight=weight),
-        }
-        if len(self.classes) == 2:
-            found["top_overlap"] = metrics.top_overlap(*pair, top=TOP, sample_weight=weight)
-        return found
 
     def _ratios(self):
         """Return latency and bytes of the student as parts of the teacher's; None if unknown."""
@@ -298,25 +272,14 @@ class Study:
         return student.latency.p50 / teacher.latency.p50, of_bytes
 
     def _in_parts(self):
-        return [name for name in IN_PARTS if name in self.proba]
-
-    def _of_class(self, k):
-        own = (self.positions == k) & (self.weight > 0)
-        label, weight = self.classes[k], self.weight[own]
-        row = {"class": label.item() if isinstance(label, np.generic) else label}
-        row["n_rows"] = int(own.sum())
-        for name in self._in_parts():
-            right = self.proba[name][own].argmax(axis=1) == k
-            recall = float(right @ weight / weight.sum()) if own.any() else np.nan
-            row[f"recall {name}"] = recall
-        return row
+        return {name: self.said[name] for name in IN_PARTS if name in self.said}
 
     def _of_group(self, group, own, n_bootstrap):
         own = own & (self.weight > 0)
         weight = self.weight[own]
         of = {
-            name: self.score.of(self.positions[own], self.proba[name][own])
-            for name in self._in_parts()
+            name: self.score.of(self.target.truth[own], said[own])
+            for name, said in self._in_parts().items()
         }
         values = {name: _defined(score, weight) for name, score in of.items()}
         row = {"group": group, "n_rows": int(own.sum()), **values}
@@ -330,19 +293,14 @@ class Study:
         return row | {"lost": lost, "note": "clearly worse than the teacher" if lost.above else ""}
 
     def _of_slice(self, part, overall):
-        own = part.rows
         row = {
             "rule": part.rule,
-            "n_rows": len(own),
-            "share": 2 * len(own) / len(self.positions),
+            "n_rows": len(part.rows),
+            "share": 2 * len(part.rows) / len(self.weight),
             "divergence": part.divergence,
             "times_overall": part.divergence / max(overall, np.finfo(float).tiny),
         }
-        row |= {f"log_loss {name}": self._log_loss(name, own) for name in self._in_parts()}
-        if len(self.classes) == 2:
-            for name in ("teacher", "distilled"):
-                row[f"mean {name}"] = float(self.proba[name][own, 1].mean())
-        return row
+        return row | self.target.of_slice(part.rows, self._in_parts(), self.weight)
 
 
 def _defined(score, weight):

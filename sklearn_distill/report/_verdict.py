@@ -16,8 +16,8 @@ class Verdict:
     ``weak-teacher``    A rival that learned from labels alone is clearly better than the teacher,
                         and the distilled student is not clearly better than that rival.
     ``loss``            The same student on hard labels is clearly better than the distilled one.
-    ``better-rival``    The tuned one, the best of the same budget, or logistic regression is
-                        clearly better than the distilled one.
+    ``better-rival``    The tuned one, the best of the same budget, or a linear model is clearly
+                        better than the distilled one.
     ``gain``            The distilled student is clearly better than the same one on hard labels,
                         and than that one tuned, where there is one.
     ``no-gain``         None of these.
@@ -43,16 +43,7 @@ class Verdict:
         return " ".join([self.headline, *self.remarks])
 
 
-#: What rivals are called in sentences.
-CALLED = {
-    "hard": "the same student on hard labels",
-    "tuned": "the same student, tuned on hard labels",
-    "same-budget": "the best hard-label model of the same budget",
-    "logistic": "logistic regression",
-}
-
-
-def judge(score_name, values, gains, over_teacher, what, kept):
+def judge(score_name, values, gains, over_teacher, what, kept, target):
     """Return the verdict.
 
     Parameters
@@ -68,6 +59,8 @@ def judge(score_name, values, gains, over_teacher, what, kept):
         What kind of model a rival is.
     kept : str
         What the student keeps of the teacher, a sentence; empty if nobody knows.
+    target : OfClasses or OfValues
+        What rivals, and what is real, are called in sentences.
 
     Returns
     -------
@@ -84,7 +77,7 @@ def judge(score_name, values, gains, over_teacher, what, kept):
 
     def named(rival):
         kind = f" ({what[rival]})" if rival == "same-budget" and what.get(rival) else ""
-        return f"{CALLED[rival]}{kind}"
+        return f"{target.called[rival]}{kind}"
 
     def by(gain):
         low, high = sorted((gain.lower, gain.upper), key=abs)
@@ -104,9 +97,8 @@ def judge(score_name, values, gains, over_teacher, what, kept):
         )
         return Verdict("weak-teacher", headline, (*remarks,))
     if hard is not None and hard.below:
-        headline = (
-            f"Distillation loses {by(hard)} of {score_name} to {named('hard')}: keep the labels."
-        )
+        headline = f"Distillation loses {by(hard)} of {score_name} to {named('hard')}: "
+        headline += f"keep {target.real}."
         return Verdict("loss", headline, (*remarks,))
     if better:
         rival = better[0]
@@ -133,7 +125,7 @@ def judge(score_name, values, gains, over_teacher, what, kept):
         )
         return Verdict("no-gain", headline, (*remarks,))
     first = hard if hard is not None else gains[best_first[0]]
-    over = "hard labels" if hard is not None else named(best_first[0])
+    over = target.on_real if hard is not None else named(best_first[0])
     headline = f"No gain in {score_name} over {over}: {_either(first)}."
     return Verdict("no-gain", headline, (*remarks,))
 

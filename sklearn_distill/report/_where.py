@@ -7,7 +7,6 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_distill.candidates import is_numeric
-from sklearn_distill.metrics import js_of_rows
 from sklearn_distill.utils.rows import column_names, is_table
 
 #: Rows of a leaf at least, and its share; categories that are rarer are one.
@@ -27,7 +26,7 @@ class Slice(NamedTuple):
     rows : ndarray of int
         Their positions among the test rows.
     divergence : float
-        The mean Jensen-Shannon divergence of student and teacher on them, in nats.
+        How far student and teacher part on them, in the mean.
     """
 
     rule: str
@@ -35,7 +34,7 @@ class Slice(NamedTuple):
     divergence: float
 
 
-def slices_of(X, teacher, student):
+def slices_of(X, parted):
     """Return the leaves of a small tree that tells where two models part, the worst first.
 
     The tree is grown on every other row, and everything is counted on the rest, of which it knows
@@ -44,8 +43,8 @@ def slices_of(X, teacher, student):
     Parameters
     ----------
     X : rows
-    teacher, student : ndarray of shape (n_samples, n_classes)
-        Probabilities.
+    parted : ndarray of shape (n_samples,)
+        How far they part in each row.
 
     Returns
     -------
@@ -61,7 +60,6 @@ def slices_of(X, teacher, student):
     if not is_table(X):
         raise TypeError("the rows are no table, whose columns could be named")
     values, names = _columns(X)
-    parted = js_of_rows(teacher, student)
     n = len(parted)
     grown, counted = np.arange(0, n, 2), np.arange(1, n, 2)
     least = max(LEAST_ROWS, int(LEAST_SHARE * len(grown)))

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn import config_context
 
 from sklearn_distill._classifier_cv import ranking
-from sklearn_distill.selection._options import HARD, Entry, Splits
+from sklearn_distill.selection._options import Entry, EntryOfValues, Splits
 from sklearn_distill.utils.rows import indexable_rows, n_rows
 
 #: Standard errors by which the best distilled student must beat the best one on hard labels.
@@ -43,7 +43,7 @@ def compare(options, told, splits, X, y, classes, scoring, n_jobs, seed):
     """
     scores, n_used = np.full((len(options), len(splits)), np.nan), np.zeros(len(options), int)
     for of_hard in (True, False):
-        heat = [i for i, option in enumerate(options) if (option.taught == HARD) == of_hard]
+        heat = [i for i, option in enumerate(options) if option.alone == of_hard]
         if not heat:
             continue
         results = _halve(
@@ -66,20 +66,22 @@ def _halve(options, told, splits, X, y, classes, scoring, n_jobs, seed):
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingGridSearchCV
 
-    n = n_rows(X)
-    rarest = np.unique(y, return_counts=True)[1].min()
-    first = max(FIRST_ROUND, int(np.ceil(FIRST_ROUND_OF_CLASS * n / rarest)))
+    n, first = n_rows(X), FIRST_ROUND
+    if classes is not None:
+        rarest = np.unique(y, return_counts=True)[1].min()
+        first = max(first, int(np.ceil(FIRST_ROUND_OF_CLASS * n / rarest)))
     n_further = max(0, int(np.log(n / first) / np.log(FACTOR))) if first < n else 0
     n_further = min(n_further, int(np.log(len(options)) / np.log(FACTOR)))
+    entry, usual = (Entry, RankingScore()) if classes is not None else (EntryOfValues, "r2")
     search = HalvingGridSearchCV(
-        Entry(told=told, classes=classes, splits=Splits(splits)),
+        entry(told=told, classes=classes, splits=Splits(splits)),
         {"option": options},
         factor=FACTOR,
         resource="n_samples",
         min_resources=n // FACTOR**n_further,  # so that the last round has all rows
         max_resources=n,
         cv=splits,
-        scoring=RankingScore() if scoring is None else scoring,
+        scoring=usual if scoring is None else scoring,
         refit=False,
         error_score="raise",
         n_jobs=n_jobs,
@@ -100,9 +102,9 @@ def preferred(options, scores, n_used):
     last = last_round(n_used)
     means = scores.mean(axis=1)
     order = sorted(last, key=lambda i: -means[i])
-    hard = [i for i in order if options[i].taught == HARD]
+    hard = [i for i in order if options[i].alone]
     best = order[0]
-    if options[best].taught != HARD and hard:
+    if not options[best].alone and hard:
         gain, error = difference(scores[best], scores[hard[0]])
         if gain <= CLEARLY * error:
             return [hard[0], *(i for i in order if i != hard[0])]
@@ -117,19 +119,20 @@ def difference(scores, others):
 def reason_of(options, scores, n_used, best, scoring):
     last = last_round(n_used)
     means = scores.mean(axis=1)
-    is_hard = options[best].taught == HARD
-    rivals = [i for i in last if (options[i].taught == HARD) != is_hard]
+    is_alone, taught = options[best].alone, options[best].taught
+    rivals = [i for i in last if options[i].alone != is_alone]
     said = (
         f"The best of {len(options)} candidates within the budget by {scoring} ({means[best]:.4g})"
     )
     if not rivals:
-        return f"{said}, all on hard labels."
+        return f"{said}, all on {taught}."
     rival = max(rivals, key=lambda i: means[i])
     gain, error = difference(scores[best], scores[rival])
-    if not is_hard:
+    if not is_alone:
         return (
-            f"{said}: better than the best on hard labels ({options[rival].candidate.name}, "
-            f"{means[rival]:.4g}) by {gain:.2g}, more than one standard error ({error:.2g})."
+            f"{said}: better than the best on {options[rival].taught} "
+            f"({options[rival].candidate.name}, {means[rival]:.4g}) by {gain:.2g}, more than one "
+            f"standard error ({error:.2g})."
         )
     if gain >= 0:
         return (
@@ -137,7 +140,7 @@ def reason_of(options, scores, n_used, best, scoring):
             f"{means[rival]:.4g}) is not better."
         )
     return (
-        f"The best on hard labels by {scoring} ({means[best]:.4g}). The best distilled one "
+        f"The best on {taught} by {scoring} ({means[best]:.4g}). The best distilled one "
         f"({options[rival].candidate.name}, {means[rival]:.4g}) is not better by more than one "
-        f"standard error ({error:.2g}), so that the labels were kept."
+        f"standard error ({error:.2g}), so that the {taught.split()[-1]} were kept."
     )

@@ -4,12 +4,13 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_distill._classifier import InformedClassifier
 from sklearn_distill._classifier_cv import of_classes
+from sklearn_distill._regressor import InformedRegressor
 from sklearn_distill.candidates import Candidate
 from sklearn_distill.labelling import Labels
 from sklearn_distill.rules import kind_of
@@ -29,9 +30,14 @@ TAUGHT = {
 }
 OTHERS_TAUGHT = (1.0, 0.5)
 
-#: By what a student is taught: the labels; soft targets; soft targets and new rows made of the
-#: labelled ones.
-HARD, DISTILLED, AUGMENTED = "hard labels", "distilled", "distilled, new rows"
+#: The same of values, where there is only alpha.
+TAUGHT_VALUES, OTHERS_TAUGHT_VALUES = {"tree": 0.75}, 0.5
+
+#: By what a student is taught: the labels, or real values, alone; soft targets; soft targets and
+#: new rows made of the labelled ones.
+HARD, REAL, DISTILLED, AUGMENTED = (
+    *("hard labels", "real values", "distilled", "distilled, new rows"),
+)
 
 #: New rows for each labelled one. Networks can use many; others are blunted by them.
 NEW_ROWS, NEW_ROWS_OF_NETWORK = 3.0, 10.0
@@ -42,6 +48,11 @@ class Option(NamedTuple):
 
     candidate: Candidate
     taught: str
+
+    @property
+    def alone(self):
+        """Whether no teacher takes part."""
+        return self.taught in (HARD, REAL)
 
     def __str__(self):
         return f"{self.candidate.name}, {self.taught}"
@@ -76,7 +87,7 @@ class Told:
         return self
 
 
-class Entry(ClassifierMixin, BaseEstimator):
+class _Entry(BaseEstimator):
     """A candidate as an estimator, so that scikit-learn's search compares different ones."""
 
     def __init__(self, option=None, told=None, classes=None, splits=()):
@@ -94,19 +105,14 @@ class Entry(ClassifierMixin, BaseEstimator):
             # MLPClassifier takes no weights before scikit-learn 1.7, and is compared all the same.
             warnings.filterwarnings("ignore", ".* learns from labels, drawn at random")
             self.model_ = self._taught(X, y, row)
-        self.classes_ = self.model_.classes_
         return self
 
     def _taught(self, X, y, row):
         estimator = clone(self.option.candidate.estimator)
-        if self.option.taught == HARD:
+        if self.option.alone:
             return estimator.fit(X, y)
-        temperature, alpha = TAUGHT.get(kind_of(estimator), OTHERS_TAUGHT)
-        model = InformedClassifier(
-            None, estimator, temperature=temperature, alpha=alpha, random_state=0
-        )
         said, X_unlabeled = self._hear(row)
-        model.said = of_classes(said, np.isin(self.classes, y))
+        model = self._distillation(estimator, said, y)
         return model.fit(X, y, X_unlabeled=X_unlabeled)
 
     def _hear(self, row):
@@ -135,10 +141,32 @@ class Entry(ClassifierMixin, BaseEstimator):
 
     def alone(self):
         """Return the fitted model without what it learned from."""
-        return self.model_ if self.option.taught == HARD else self.model_.standalone()
+        return self.model_ if self.option.alone else self.model_.standalone()
 
     def predict(self, X):
         return self.model_.predict(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.option is not None:
+            tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
+        return tags
+
+
+class Entry(ClassifierMixin, _Entry):
+    """A classifier."""
+
+    @property
+    def classes_(self):
+        return self.model_.classes_
+
+    def _distillation(self, estimator, said, y):
+        temperature, alpha = TAUGHT.get(kind_of(estimator), OTHERS_TAUGHT)
+        model = InformedClassifier(
+            None, estimator, temperature=temperature, alpha=alpha, random_state=0
+        )
+        model.said = of_classes(said, np.isin(self.classes, y))
+        return model
 
     def _gives(name):
         return available_if(lambda self: hasattr(self.model_, name))
@@ -151,11 +179,15 @@ class Entry(ClassifierMixin, BaseEstimator):
     def decision_function(self, X):
         return self.model_.decision_function(X)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.option is not None:
-            tags.input_tags = tags_of(self.option.candidate.estimator).input_tags
-        return tags
+
+class EntryOfValues(RegressorMixin, _Entry):
+    """A regressor."""
+
+    def _distillation(self, estimator, said, y):
+        alpha = TAUGHT_VALUES.get(kind_of(estimator), OTHERS_TAUGHT_VALUES)
+        model = InformedRegressor(None, estimator, alpha=alpha, random_state=0)
+        model.said = said
+        return model
 
 
 def _spread(start, end, part):

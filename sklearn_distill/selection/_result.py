@@ -82,7 +82,9 @@ class StudentSelection:
             names=[f"{n}, {t}" for n, t in zip(last["name"], last["taught"], strict=True)],
             groups=last["taught"].tolist(),
             chosen=last["chosen"].to_numpy(),
-            score_name=self.scoring_.replace("_", " ").replace("roc auc", "ROC AUC"),
+            score_name={"roc_auc": "ROC AUC", "r2": "R²"}.get(
+                self.scoring_, self.scoring_.replace("_", " ")
+            ),
         ).plot(ax=ax)
 
     def __str__(self):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
+from sklearn.utils.multiclass import type_of_target
 
 from sklearn_distill._classifier_cv import DistillationClassifierCV
+from sklearn_distill._regressor_cv import DistillationRegressorCV
 from sklearn_distill._search import ask_teacher_for_folds
 from sklearn_distill.augmentation import Munge
 from sklearn_distill.candidates import Candidate, candidates_for
@@ -18,12 +20,15 @@ from sklearn_distill.selection._options import (
     DISTILLED,
     HARD,
     NEW_ROWS_OF_NETWORK,
+    REAL,
     Entry,
+    EntryOfValues,
     Option,
     Told,
 )
 from sklearn_distill.selection._result import StudentSelection, columns_of
 from sklearn_distill.selection._sizes import ROWS_TO_MEASURE, measured, within_budget
+from sklearn_distill.teachers import as_teacher
 from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import is_table, n_rows
@@ -38,6 +43,7 @@ def select_student(
     max_bytes=None,
     max_latency=None,
     scoring=None,
+    target="auto",
     candidates="auto",
     readable=False,
     X_unlabeled=None,
@@ -71,23 +77,26 @@ def select_student(
         compares students on hard labels.
     X : {array-like, sparse matrix, data frame, list of texts} of n_samples rows
         Training rows, as the student will get them.
-    y : array-like of shape (n_samples,)
-        Real labels.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Real labels, or values.
     max_bytes : int, default=None
         Most bytes of the artefact.
     max_latency : float, default=None
         Most seconds for one row, in the median, measured here.
     scoring : str or callable, default=None
         As in :class:`~sklearn.model_selection.GridSearchCV`. None is the area under the ROC curve,
-        the mean over classes against the others.
+        the mean over classes against the others; R² of values.
+    target : {"auto", "classes", "values"}, default="auto"
+        What y is. "auto" takes it for values if the teacher is a regressor, or, where there is
+        none, if it has numbers that are not whole, or several columns.
     candidates : "auto" or list of estimators or of (name, estimator), default="auto"
         What to try. Others than "auto" are taken as they are.
     readable : bool, default=False
         Only trees of at most 64 leaves and linear models: what an auditor can follow.
     X_unlabeled : rows of the same kind and columns as X, default=None
         Further rows, which the teacher alone labels, for the distilled students.
-    teacher_output : array-like of shape (n_samples, n_classes), default=None
-        Probabilities from a teacher that is not here, with ``teacher=None``.
+    teacher_output : array-like of shape (n_samples, n_classes or n_outputs), default=None
+        Probabilities, or values, from a teacher that is not here, with ``teacher=None``.
     artefact : {"auto", "onnx", "pickle"}, default="auto"
         What is measured. "auto" is an ONNX file where that is installed, else a pickle, which is
         several times as large.
@@ -142,7 +151,8 @@ def select_student(
         ):
             raise ValueError(f"{name} must be a positive number or None. Got {value!r} instead.")
     has_teacher = teacher is not None or teacher_output is not None
-    asked = DistillationClassifierCV(
+    of_values = _is_of_values(target, teacher, y)
+    asked = (DistillationRegressorCV if of_values else DistillationClassifierCV)(
         teacher,
         cv=cv,
         memory=memory,
@@ -162,11 +172,12 @@ def select_student(
         raise ValueError(
             "X_unlabeled needs a teacher to label it. Pass a teacher, or leave it out."
         )
-    tried = _tried(candidates, X, readable, seed)
+    n_outputs = len(classes) if of_values else None
+    tried = _tried(candidates, X, n_outputs, readable, seed)
     with stage("the size of the candidates", verbose):
         sized = measured(tried, X, y, artefact, max_bytes, verbose)
         within = within_budget(sized, max_bytes, max_latency)
-    ways = _ways(teacher, teacher_output, X)
+    ways = _ways(teacher, teacher_output, X, REAL if of_values else HARD)
     told = {}
     with stage("labels from the teacher", verbose):
         if has_teacher:
@@ -175,14 +186,16 @@ def select_student(
             n_given = n_rows(X_unlabeled)
             told = {way: Told(k, n_given) for way, k in zip(ways[1:], known, strict=True)}
         else:
-            splits = make_splits(cv, X, y, asked._fold_seed(), {})
+            splits = make_splits(cv, X, y, asked._fold_seed(), {}, classifier=not of_values)
     options = [Option(s.candidate, way) for s in within for way in ways]
     with stage("the candidates in each fold", verbose):
-        scores, n_used = compare(options, told, splits, X, y, classes, scoring, n_jobs, seed)
+        known = None if of_values else classes
+        scores, n_used = compare(options, told, splits, X, y, known, scoring, n_jobs, seed)
     order = preferred(options, scores, n_used)
     with stage("the chosen student on all rows", verbose):
         for best in order:
-            model = Entry(options[best], told, classes).fit(X, y, row=np.arange(len(y))).alone()
+            entry = (EntryOfValues if of_values else Entry)(options[best], told, known)
+            model = entry.fit(X, y, row=np.arange(len(y))).alone()
             made = artefact_of(model, X, artefact)
             footprint = measure({"best": made}, X, seconds=0.5)["best"]
             # The budget was kept on some of the rows; on all of them a tree may have grown. Times
@@ -195,13 +208,12 @@ def select_student(
                 f"so on all of them. The last is {options[best]}, {made.n_bytes:,} bytes. Raise "
                 "max_bytes."
             )
-    name = (
-        scoring if isinstance(scoring, str) else "roc_auc" if scoring is None else name_of(scoring)
-    )
+    usual = "r2" if of_values else "roc_auc"
+    name = scoring if isinstance(scoring, str) else usual if scoring is None else name_of(scoring)
     return StudentSelection(
         best_estimator_=model,
         best_name_=str(options[best]),
-        distilled_=options[best].taught != HARD,
+        distilled_=not options[best].alone,
         reason_=reason_of(options, scores, n_used, best, name),
         n_bytes_=made.n_bytes,
         latency_=footprint.latency.p50,
@@ -211,14 +223,26 @@ def select_student(
     )
 
 
-def _tried(candidates, X, readable, random_state):
+def _is_of_values(target, teacher, y):
+    """Tell whether y is to be taken for values."""
+    if target not in ("auto", "classes", "values"):
+        raise ValueError(f"target must be 'auto', 'classes' or 'values'. Got {target!r} instead.")
+    if target != "auto":
+        return target == "values"
+    if teacher is not None:
+        return is_of_kind(as_teacher(teacher), "regressor")
+    return y is not None and type_of_target(y) in ("continuous", "continuous-multioutput")
+
+
+def _tried(candidates, X, n_outputs, readable, random_state):
     if isinstance(candidates, str):
         if candidates != "auto":
             raise ValueError(f"candidates must be 'auto' or a list. Got {candidates!r} instead.")
-        return candidates_for(X, readable=readable, random_state=random_state)
+        return candidates_for(X, n_outputs=n_outputs, readable=readable, random_state=random_state)
+    kind = "classifier" if n_outputs is None else "regressor"
     if not isinstance(candidates, Sequence) or not len(candidates):
         raise ValueError(
-            f"candidates must be 'auto' or a list of classifiers. Got {candidates!r} instead."
+            f"candidates must be 'auto' or a list of {kind}s. Got {candidates!r} instead."
         )
     if readable:
         raise ValueError("readable=True chooses among candidates='auto'. Leave one of them out.")
@@ -226,8 +250,8 @@ def _tried(candidates, X, readable, random_state):
     for candidate in candidates:
         named = isinstance(candidate, tuple) and len(candidate) == 2
         name, estimator = candidate if named else (name_of(candidate), candidate)
-        if not is_of_kind(estimator, "classifier"):
-            raise ValueError(f"candidates must be classifiers. {name!r} is {estimator!r}.")
+        if not is_of_kind(estimator, kind):
+            raise ValueError(f"candidates must be {kind}s. {name!r} is {estimator!r}.")
         found.append(Candidate(name, kind_of(estimator), estimator, False))
     names = [candidate.name for candidate in found]
     if len(set(names)) < len(names):
@@ -237,10 +261,10 @@ def _tried(candidates, X, readable, random_state):
     return found
 
 
-def _ways(teacher, teacher_output, X):
+def _ways(teacher, teacher_output, X, alone):
     """Return by what the candidates are taught."""
     if teacher is None and teacher_output is None:
-        return (HARD,)
+        return (alone,)
     if teacher is None or not is_table(X):
-        return (HARD, DISTILLED)  # nobody could label new rows, or nobody make them
-    return (HARD, DISTILLED, AUGMENTED)
+        return (alone, DISTILLED)  # nobody could label new rows, or nobody make them
+    return (alone, DISTILLED, AUGMENTED)

@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.base import clone
 
 from sklearn_distill.candidates import Candidate
-from sklearn_distill.footprint import artefact_of, measure, take_some
+from sklearn_distill.footprint import artefact_of, measure
 from sklearn_distill.utils._sklearn_private import take_rows
 from sklearn_distill.utils.progress import track
-from sklearn_distill.utils.rows import indexable_rows
+from sklearn_distill.utils.rows import indexable_rows, take_some
 
 #: Rows on which the size of a candidate is measured, before any is compared.
 ROWS_TO_MEASURE = 4000
@@ -28,7 +28,7 @@ class Sized(NamedTuple):
 def measured(candidates, X, y, artefact, max_bytes, verbose):
     """Return the candidates with their sizes, on a fit to some of the rows."""
     X = indexable_rows(X)
-    some = _some_of_each_class(y, ROWS_TO_MEASURE)
+    some = _some_rows(y, ROWS_TO_MEASURE)
     X_some, y_some = take_rows(X, some), y[some]
     made, too_large = {}, {}
     for candidate in track(candidates, total=len(candidates), text="sizes", verbose=verbose):
@@ -50,11 +50,16 @@ def measured(candidates, X, y, artefact, max_bytes, verbose):
     return sized
 
 
-def _some_of_each_class(y, most):
-    """Return positions of so many rows, each class in its share and at least ten of it."""
+def _some_rows(y, most):
+    """Return positions of so many rows, each class in its share and at least ten of it.
+
+    Of values that are no labels, or that are many, the rows are drawn.
+    """
     if len(y) <= most:
         return np.arange(len(y))
     rng = np.random.default_rng(0)
+    if y.ndim > 1 or len(np.unique(y)) > most / 10:
+        return np.sort(rng.choice(len(y), most, replace=False))
     kept = []
     for label in np.unique(y):
         own = np.flatnonzero(y == label)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, indexable
 
-from sklearn_distill.utils._sklearn_private import num_samples
+from sklearn_distill.utils._sklearn_private import num_samples, take_rows
 
 #: Fit parameters that hold rows of their own, by which a student stops early.
 EVAL_PARAMS = {"eval_set", "eval_X", "eval_y", "X_val", "y_val", "sample_weight_val"}
@@ -239,3 +239,11 @@ def check_weights(sample_weight, n_samples):
             "sample_weight must have a positive weight. Got zero for every row instead."
         )
     return weights
+
+
+def take_some(X, most):
+    """Return rows of X that are spread over all of it, ``most`` of them at most."""
+    n = n_rows(X)
+    if n <= most:
+        return X
+    return take_rows(indexable_rows(X), np.linspace(0, n - 1, most).astype(int))

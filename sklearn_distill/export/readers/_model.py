@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
@@ -37,13 +38,15 @@ _READERS = {
     ("catboost", "CatBoostRegressor"): _boosters.read_catboost,
     ("skorch", "NeuralNet"): _layers.read_module,
     ("sklearn", "MultiOutputRegressor"): lambda *args: _read_several(*args),
+    ("sklearn", "TransformedTargetRegressor"): lambda *args: _read_scaled(*args),
 }
 
 #: What the table above amounts to, for messages.
 READABLE = (
     "decision trees, forests, bags of trees, gradient boosting (scikit-learn, XGBoost, LightGBM, "
     "CatBoost), linear models, naive Bayes, MLPs and torch networks of dense layers, on their own "
-    "or after scalers, SimpleImputer, QuantileTransformer and encoders of categories"
+    "or after scalers, SimpleImputer, QuantileTransformer and encoders of categories; a "
+    "TransformedTargetRegressor of one of them, if its transformer is a StandardScaler"
 )
 
 
@@ -112,8 +115,16 @@ def rows_of_student(model, X):
         If its student sees a part of the columns, X may have these or all.
     X : rows or None
     """
-    columns = getattr(model, "student_columns_", None)
+    columns = columns_of_student(model)
     return X if columns is None else columns.take(X)
+
+
+def columns_of_student(model):
+    """Return the columns that the student of a model, maybe found by a search, takes of its rows.
+
+    None if these are all; after the transformers of a Pipeline they are none of its rows.
+    """
+    return getattr(getattr(model, "best_estimator_", model), "student_columns_", None)
 
 
 def _selection(columns):
@@ -185,6 +196,30 @@ def _read_several(several, features, columns):
     if all(isinstance(body, Layers) for body in bodies):
         return layers_beside(bodies), read[0][1], read[0][2]
     raise NotReadable(f"a MultiOutputRegressor of {name_of(several.estimators_[0])}")
+
+
+def _read_scaled(model, features, columns):
+    """Return body, link and features of a TransformedTargetRegressor that scales by a line."""
+    if type(model.transformer_) is not StandardScaler:
+        raise NotReadable(
+            f"a TransformedTargetRegressor with {name_of(model.transformer_)}, which is no "
+            "StandardScaler"
+        )
+    body, link, features = read_last_step(model.regressor_, features, columns)
+    if link.kind != "values":
+        raise NotReadable(f"a TransformedTargetRegressor of {name_of(model.regressor_)}")
+    n = _n_outputs(body)
+    scale, mean = (
+        np.full(n, neutral) if found is None else np.asarray(found, dtype=np.float64)
+        for found, neutral in ((model.transformer_.scale_, 1.0), (model.transformer_.mean_, 0.0))
+    )
+    if isinstance(body, Trees):
+        body = replace(body, value=body.value * scale, start=body.start * scale + mean)
+    else:
+        *before, last = body.layers
+        last = last._replace(weight=last.weight * scale, bias=last.bias * scale + mean)
+        body = replace(body, layers=(*before, last))
+    return body, link, features
 
 
 def decoded(program, decoder):
