@@ -9,6 +9,7 @@ from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._classifier_cv import DistillationClassifierCV
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
 from sklearn_distill._multi_output import MultiOutputDistillationClassifier
+from sklearn_distill._mutual import MutualDistillationClassifier
 from sklearn_distill._regressor import DistillationRegressor
 from sklearn_distill._regressor_cv import DistillationRegressorCV
 from sklearn_distill._self_distillation import (
@@ -56,6 +57,7 @@ __all__ = [
     "GradientTraining",
     "LayerHint",
     "MultiOutputDistillationClassifier",
+    "MutualDistillationClassifier",
     "OutputTeacher",
     "SampledLabels",
     "SelfDistillationClassifier",

@@ -1,5 +1,6 @@
 """A student on its own, and the predictions that it shares with the model it comes from."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -99,6 +100,29 @@ class DecodedClassifier(Decoded, ClassifierMixin):
             ``predict_proba``.
         """
         return self._decode("decision_function", X)
+
+
+class AveragedClassifier(DecodedClassifier):
+    """A classifier that may be the mean of several ones.
+
+    A subclass has ``_averaged_models()``: these, or None if it is a single one.
+    """
+
+    def _decode(self, method, X):
+        check_is_fitted(self)
+        models = self._averaged_models()
+        if models is None:
+            return super()._decode(method, X)
+        proba = np.mean([one.predict_proba(X) for one in models], axis=0)
+        if method == "predict_proba":
+            return proba
+        if method == "predict":
+            return self.classes_[proba.argmax(axis=1)]
+        with np.errstate(divide="ignore"):
+            logs = np.log(proba)
+        if method == "decision_function" and logs.shape[1] == 2:
+            return logs[:, 1] - logs[:, 0]
+        return logs
 
 
 class DecodedRegressor(Decoded, RegressorMixin):

@@ -2,17 +2,22 @@
 
 from abc import abstractmethod
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sklearn_distill._base import without_weight_request
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
-from sklearn_distill._distilled import DecodedClassifier, DecodedRegressor
+from sklearn_distill._distilled import AveragedClassifier, DecodedRegressor
+from sklearn_distill._generations import (
+    Generation,
+    Rows,
+    answers_out_of_fold,
+    mean_log_proba,
+    mean_of_known,
+)
 from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
 from sklearn_distill.labelling import Labels, fit_and_label, label_rows, make_splits
 from sklearn_distill.rules import compare_rows
@@ -25,20 +30,10 @@ from sklearn_distill.utils._sklearn_private import (
     StrOptions,
     fit_context,
     routing_enabled,
-    slice_params,
-    take_rows,
 )
 from sklearn_distill.utils.dispatch import name_of, tags_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import check_same_columns, indexable_rows, n_rows
-
-
-class _Generation(NamedTuple):
-    """A fitted model, and what it says, and loses, on the rows that it was not fitted on."""
-
-    model: object
-    answers: np.ndarray | None
-    losses: np.ndarray | None
 
 
 class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
@@ -111,10 +106,10 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
                 verbose=self.verbose,
             )
         generations = [
-            _Generation(reader.teacher, answers, self._losses(answers[: len(y)], columns, y))
+            Generation(reader.teacher, answers, self._losses(answers[: len(y)], columns, y))
         ]
         best = 0
-        rows = Bunch(X=indexable_rows(X), y=y, X_unlabeled=X_unlabeled, columns=columns)
+        rows = Rows(indexable_rows(X), y, X_unlabeled, columns)
         for number in range(1, self.n_generations + 1):
             with stage(f"generation {number}", self.verbose):
                 last = number == self.n_generations and not self.early_stopping
@@ -135,34 +130,22 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         asking = Labels(self._reads(teacher.model, fitted=True), teacher.answers, "out-of-fold")
         model = self._taught(rows, asking, params)
         if last:
-            return _Generation(model, None, None)
+            return Generation(model, None, None)
+
+        def teach(some, heard, of_fold):
+            return self._taught(some, asking._replace(log_proba=heard), of_fold)
+
         n_samples = len(rows.y)
+        answers = answers_out_of_fold(
+            teach, self._reads, rows, teacher.answers, splits, params, self._mean
+        )
         of_new = teacher.answers[n_samples:]
-        answers = np.full((n_samples, teacher.answers.shape[1]), np.nan)
-        times = np.zeros(n_samples)
-        for train, test in splits:
-            some = Bunch(
-                X=take_rows(rows.X, train),
-                y=take_rows(rows.y, train),
-                X_unlabeled=rows.X_unlabeled,
-                columns=rows.columns,
-            )
-            said = np.concatenate([teacher.answers[:n_samples][train], of_new])
-            of_fold = slice_params(rows.X, params, indices=train)
-            twin = self._taught(some, asking._replace(log_proba=said), of_fold)
-            held_out = take_rows(rows.X, test)
-            found = label_rows(self._reads(twin, fitted=True), held_out, None, rows.columns)
-            again = times[test] > 0
-            if again.any():  # a splitter may hold a row out several times
-                before = answers[test][again]
-                found[again] = self._mean(before, found[again], times[test][again])
-            answers[test] = found
-            times[test] += 1
         if rows.X_unlabeled is not None:
             whole = self._reads(model, fitted=True)
             of_new = label_rows(whole, rows.X_unlabeled, None, rows.columns, n_jobs=self.n_jobs)
         answers = np.concatenate([answers, of_new])
-        return _Generation(model, answers, self._losses(answers[:n_samples], rows.columns, rows.y))
+        losses = self._losses(answers[:n_samples], rows.columns, rows.y)
+        return Generation(model, answers, losses)
 
     def _taught(self, rows, said, params):
         model = self._informed.like(self._model(alpha=self.alpha))
@@ -171,7 +154,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
 
     def _keep(self, generations, best, columns, sample_weight):
         losses = [
-            np.nan if one.losses is None else _mean_of_known(one.losses, sample_weight)
+            np.nan if one.losses is None else mean_of_known(one.losses, sample_weight)
             for one in generations
         ]
         self.generations_ = [one.model for one in generations[: best + 1]]
@@ -265,7 +248,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         """Keep what the columns of answers are."""
 
 
-class SelfDistillationClassifier(DecodedClassifier, BaseSelfDistillation):
+class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
     """A classifier that learns from itself, generation by generation.
 
     Generation 0 is fitted on the labels. Each next one, an estimator of the same settings, is
@@ -406,27 +389,13 @@ class SelfDistillationClassifier(DecodedClassifier, BaseSelfDistillation):
         lifted = lift_zeros(answers, self.probability_floor)
         return -lifted[np.arange(len(y)), np.searchsorted(columns, y)]
 
-    @staticmethod
-    def _mean(before, found, times):
-        with np.errstate(divide="ignore"):
-            return np.logaddexp(before + np.log(times)[:, None], found) - np.log1p(times)[:, None]
+    _mean = staticmethod(mean_log_proba)
 
     def _keep_columns(self, columns):
         self.classes_ = columns
 
-    def _decode(self, method, X):
-        check_is_fitted(self)
-        if not self._averaged():
-            return super()._decode(method, X)
-        if method == "decision_function":
-            with np.errstate(divide="ignore"):
-                logs = np.log(self._decode("predict_proba", X))
-            return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
-        proba = np.mean([one.predict_proba(X) for one in self.generations_[1:]], axis=0)
-        if method == "predict_log_proba":
-            with np.errstate(divide="ignore"):
-                return np.log(proba)
-        return proba if method == "predict_proba" else self.classes_[proba.argmax(axis=1)]
+    def _averaged_models(self):
+        return self.generations_[1:] if self._averaged() else None
 
     def _offers(self, method):
         if "generations_" in vars(self):
@@ -576,10 +545,3 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
         if not self._averaged():
             return super().predict(X)
         return np.mean([one.predict(X) for one in self.generations_[1:]], axis=0)
-
-
-def _mean_of_known(losses, weight):
-    known = ~np.isnan(losses)
-    if not known.any():
-        return np.nan
-    return float(np.average(losses[known], weights=None if weight is None else weight[known]))

@@ -4,13 +4,16 @@ import sys
 
 import pytest
 
+from sklearn_distill import labelling
+
 
 @pytest.fixture(autouse=True)
-def _weights_of_modules_are_drawn_alike():
-    """Make the modules of a test the same ones in every run.
+def _a_test_does_not_depend_on_the_run(monkeypatch):
+    """Make modules the same ones in every run, and no teacher slow because the machine is.
 
-    What weights are drawn of decides whether a teacher that nobody trained agrees with the labels
-    by chance, and so what it is warned of. A test without modules does not load torch for this.
+    What weights are drawn of a module decides whether a teacher that nobody trained agrees with
+    the labels by chance, and so what it is warned of. Without modules torch is not loaded for it.
     """
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+    monkeypatch.setattr(labelling, "SLOW_STAGE_SECONDS", float("inf"))

@@ -46,6 +46,7 @@ from sklearn_distill import (
     DistillationRegressorCV,
     GradientRegression,
     GradientTraining,
+    MutualDistillationClassifier,
     SampledLabels,
     SelfDistillationClassifier,
     SelfDistillationRegressor,
@@ -449,6 +450,19 @@ INSTANCES = {
         SelfDistillationRegressor(
             REGRESSION_TREE, n_generations=2, early_stopping=False, average=True, cv=2
         ),
+        {},
+    ),
+    "trees that learn from each other": (
+        MutualDistillationClassifier(
+            [("a", TREE), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))],
+            cv=2,
+            n_rounds=1,
+            keep="average",
+        ),
+        {},
+    ),
+    "logistic and tree that learn from each other": (
+        MutualDistillationClassifier([("a", LOGISTIC), ("b", TREE)], cv=2, keep="a"),
         {},
     ),
     # -- regressors

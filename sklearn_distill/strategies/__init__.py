@@ -10,6 +10,7 @@ from sklearn_distill.strategies._class_weight import counted_class_weight
 from sklearn_distill.strategies._gradient import GradientTraining
 from sklearn_distill.strategies._gradient_regression import GradientRegression
 from sklearn_distill.strategies._hard_labels import HardLabels
+from sklearn_distill.strategies._mutual import MutualTraining
 from sklearn_distill.strategies._own_splits import own_split
 from sklearn_distill.strategies._sampled_labels import SampledLabels
 from sklearn_distill.strategies._soft_boosting import SoftBoosting
@@ -27,6 +28,7 @@ __all__ = [
     "GradientRegression",
     "GradientTraining",
     "HardLabels",
+    "MutualTraining",
     "SampledLabels",
     "SoftBoosting",
     "StackedValues",

@@ -276,14 +276,12 @@ class GradientTraining(Strategy):
         return net, rows
 
     def _objective(self, net, targets, bare, device, seed, hints):
-        from sklearn_distill.nn.objective import Objective
-
         class_weight = self._class_weight(net, targets)
         # In the targets below a label's weight is mixed with the teacher's. Validation knows only
         # labels, and needs it alone; what a net of the user's is validated by is its criterion.
         own = targets.row_weight[: targets.n_labeled] * class_weight[targets.labels]
         weighted = targets.with_class_weight(class_weight)
-        return Objective(
+        return self._kind_of_objective()(
             weighted.labels,
             weighted.log_proba,
             weighted.row_alpha,
@@ -296,6 +294,12 @@ class GradientTraining(Strategy):
             seed=seed,
             hints=hints,
         )
+
+    def _kind_of_objective(self):
+        """Return the class of what is minimised."""
+        from sklearn_distill.nn.objective import Objective
+
+        return Objective
 
     def _class_weight(self, net, targets):
         """Return the weight of each class, by this strategy and by the net's criterion."""
