@@ -73,9 +73,10 @@ class DistillationRegressor(DecodedRegressor, BaseDistillation):
 default="auto"
         How the student is taught: :class:`GradientRegression`, :class:`BlendedValues` or
         :class:`StackedValues`. "auto" looks at the student and its loss.
-    cv : int, splitter, iterable of splits, "in-sample" or None, default=None
+    cv : int, splitter, iterable of splits, "out-of-bag", "in-sample" or None, default=None
         How the training rows are labelled by a teacher that has not seen them, as in
-        :class:`DistillationClassifier`; a number is of shuffled folds.
+        :class:`DistillationClassifier`; a number is of shuffled folds. A forest or bagging that is
+        fitted on these very rows gives its out-of-bag values.
     augmenter : Augmenter, callable or None, default=None
         Makes new rows, which the teacher labels.
     unlabeled_weight : float or None, default=None
@@ -108,7 +109,7 @@ default="auto"
     teacher_ : estimator or None
         The teacher itself if it came fitted; else a clone fitted on all rows. None if there was
         none, or if ``alpha=0`` left it unfitted.
-    label_source_ : {"out-of-fold", "in-sample", "fitted", "given"} or None
+    label_source_ : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given"} or None
         How the teacher came to know the training rows. None if nobody asked it.
     strategy_ : Strategy
         What taught the student.
@@ -165,7 +166,6 @@ default="auto"
             StrOptions({"auto", *STRATEGIES_OF_VALUES}),
             HasMethods(["objection", "teach"]),
         ],
-        "cv": ["cv_object", StrOptions({"in-sample"})],
         "trust": [StrOptions({"std"}), callable, None],
     }
 

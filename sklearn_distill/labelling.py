@@ -168,7 +168,7 @@ def label_training_rows(
         return _label_by_members(reader, *rows, fit_params, asking)
     if not needs_fits(reader, cv):
         labels = None
-        votes = reader.of_classes and has_out_of_bag_votes(reader.teacher)
+        votes = has_out_of_bag_votes(reader.teacher)
         if cv == "out-of-bag" or (cv is None and votes):
             labels = _out_of_bag(reader, *rows, memory, jobs, must=cv is not None)
         if labels is None:
