@@ -597,6 +597,12 @@ class Informed:
         """Return one with the settings of another distillation, but for these."""
         return cls(**{name: getattr(model, name) for name in cls._get_param_names()} | settings)
 
+    def plain(self, of):
+        """Return the same fitted model as one of the public class, for users to look at."""
+        twin = of(**self.get_params(deep=False))
+        vars(twin).update({name: value for name, value in vars(self).items() if name[-1] == "_"})
+        return twin
+
     def _read_teacher(self, X_unlabeled, teacher_output):
         return self.said.reader
 

@@ -150,7 +150,8 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
     def _taught(self, rows, said, params):
         model = self._informed.like(self._model(alpha=self.alpha))
         model.said, model.classes = said, rows.columns
-        return model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
+        model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
+        return model.plain(type(self._model(alpha=0.0)))
 
     def _keep(self, generations, best, columns, sample_weight):
         losses = [
@@ -161,6 +162,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         self.best_generation_ = best
         self.losses_ = np.array(losses)
         chosen = self.generations_[best]
+        self.teacher_ = self.generations_[max(best - 1, 0)]
         self.student_, self.decoder_ = chosen.student_, chosen.decoder_
         self._keep_columns(columns)
 
@@ -300,6 +302,9 @@ class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
     losses_ : ndarray of shape (n_fitted_generations,)
         Mean log loss of each generation on rows held out, with one that was tried and not kept.
         NaN for the last one without early stopping.
+    teacher_ : DistillationClassifier
+        The generation before the one that was kept, which has taught it; generation 0 if there is
+        none.
     student_, decoder_
         Of the generation that was kept, as in :class:`DistillationClassifier`.
     n_features_in_ : int
@@ -447,6 +452,9 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
     losses_ : ndarray of shape (n_fitted_generations,)
         Mean squared error of each generation on rows held out, as a share of the variance, with
         one that was tried and not kept. NaN for the last one without early stopping.
+    teacher_ : DistillationRegressor
+        The generation before the one that was kept, which has taught it; generation 0 if there is
+        none.
     student_, decoder_
         Of the generation that was kept, as in :class:`DistillationRegressor`.
     n_features_in_ : int

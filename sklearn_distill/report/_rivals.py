@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
 from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
+from sklearn_distill._mutual import MutualDistillationClassifier
 from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
+from sklearn_distill._self_distillation import BaseSelfDistillation
 from sklearn_distill.candidates import prepared
 from sklearn_distill.export.readers._model import columns_of_student, distilled_in
 from sklearn_distill.rules import kind_of
@@ -79,13 +81,24 @@ def hard_twin(model):
             **of_classes,
         )
         twin = _distillation_of(last)(**twin.get_params(deep=False))
-    elif isinstance(last, DistilledClassifier | DistilledRegressor):
-        twin = _distillation_of(last)(None, clone_of(last.student), alpha=0.0)
+    elif (student := _student_alone(last)) is not None:
+        twin = _distillation_of(last)(None, clone_of(student), alpha=0.0)
     else:
         return clone_of(around)
     if around is last:
         return twin
     return with_last_step(clone(around), twin)
+
+
+def _student_alone(model):
+    """Return the student of a model that knows no other teacher; None if it has none."""
+    if isinstance(model, DistilledClassifier | DistilledRegressor):
+        return model.student
+    if isinstance(model, BaseSelfDistillation):
+        return model.estimator
+    if isinstance(model, MutualDistillationClassifier):
+        return dict(model.estimators).get(model.kept_)
+    return None
 
 
 def _distillation_of(model):
