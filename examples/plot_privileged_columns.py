@@ -1,7 +1,7 @@
 """
-=======================================================
+==========================================================
 The server knows the account's history, the phone does not
-=======================================================
+==========================================================
 
 A teacher on the server sees thirty columns, a student in the phone twenty. With
 ``student_columns`` the teacher labels the training rows with all it knows, and the student, once

@@ -400,3 +400,21 @@ def test_several_outputs_are_selected_for():
     assert_array_equal(found.best_estimator_.predict(X[TEST]).shape, (450, 2))
     kinds = set(found.results_.loc[found.results_["within_budget"], "kind"])
     assert "booster" in kinds
+
+
+def test_counts_and_small_values_are_written_so_that_they_can_be_told_apart():
+    counts = np.minimum(np.round(np.abs(y - 14) / 4), 3)
+    model = DistillationRegressor(None, TREE, alpha=0).fit(X[TRAIN], counts[TRAIN] / 1e3)
+    report = distillation_report(
+        model,
+        *(X[TRAIN], counts[TRAIN] / 1e3, X[TEST], counts[TEST] / 1e3),
+        teacher=Ridge().fit(X[TRAIN], counts[TRAIN] / 1e3),
+        rivals=["hard"],
+        scoring="neg_mean_absolute_error",
+        stability=0,
+    )
+    assert [row["range"] for row in report.per_range] == ["0", "0.001", "0.002", "0.003"]
+    assert sum(row["n_rows"] for row in report.per_range) == 450
+    score = report.models["teacher"]["score"].value
+    assert f"{score:.6f}".replace("-0.", "-.") in str(report)
+    assert "times of" not in str(report)

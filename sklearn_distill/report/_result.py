@@ -183,13 +183,14 @@ class DistillationReport:
         figures = [name for name in FIGURES if name in self.models["distilled"]]
         figures = [name for name in figures if FIGURES[name][0] != self.scoring]
         header += tuple(FIGURES[name][0] for name in figures)
+        digits = _digits([m["score"].value for m in self.models.values()])
         rows = [
             (
                 f"{name}: {m['what']}" if m["what"] else name,
-                number(m["score"].value),
-                spread(m["score"]),
-                "" if m["gain"] is None else number(m["gain"].value, signed=True),
-                "" if m["gain"] is None else spread(m["gain"], signed=True),
+                number(m["score"].value, digits),
+                spread(m["score"], digits),
+                "" if m["gain"] is None else number(m["gain"].value, digits, signed=True),
+                "" if m["gain"] is None else spread(m["gain"], digits, signed=True),
                 *(FIGURES[k][1](m[k]) for k in figures),
             )
             for name, m in self.models.items()
@@ -249,6 +250,12 @@ class DistillationReport:
             f"The teacher's labels took {seconds(s.label_seconds)}, a fit of the student "
             f"{seconds(s.fit_seconds)}.",
         )
+
+
+def _digits(scores):
+    """Return how many decimals tell scores of this size apart: three for most, more for small."""
+    largest = np.nanmax(np.abs([*scores, 0.0]))
+    return int(np.clip(2 - np.floor(np.log10(largest)), 1, 8)) if 0 < largest < 0.1 else 3
 
 
 def _parts(title, rows):

@@ -221,7 +221,10 @@ class OfValues:
             outputs = range(self.truth.shape[1])
             return {"per_output": tuple(self._of_output(j, said, weight) for j in outputs)}
         real = self.truth[:, 0]
+        different = np.unique(real[weight > 0])
         edges = np.unique(np.quantile(real[weight > 0], np.linspace(0, 1, RANGES + 1)))
+        if len(different) <= RANGES:
+            edges = np.append(different[:1], different)  # each is a range of its own
         which = np.searchsorted(edges[1:-1], real)
         # A value that many rows share may fill a range, and leave none for its neighbour.
         filled = [k for k in range(max(1, len(edges) - 1)) if (which == k).any()]
@@ -237,7 +240,8 @@ class OfValues:
     def _of_range(self, own, said, weight):
         own = own & (weight > 0)
         real, weight = self.truth[own], weight[own]
-        row = {"range": f"{real.min():.4g} to {real.max():.4g}", "n_rows": int(own.sum())}
+        low, high = f"{real.min():.4g}", f"{real.max():.4g}"
+        row = {"range": low if low == high else f"{low} to {high}", "n_rows": int(own.sum())}
         for name, values in said.items():
             missed = np.abs(values[own] - real)[:, 0]
             row[f"MAE {name}"] = float(missed @ weight / weight.sum())

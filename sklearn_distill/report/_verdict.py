@@ -134,24 +134,25 @@ def kept_of(score_label, teacher, student, latency_ratio, bytes_ratio):
     """Say what the student keeps of the teacher, and at what price."""
     price = []
     if latency_ratio is not None:
-        price.append(f"{_part(latency_ratio)} of its latency")
+        price.append(f"{_part(latency_ratio)} its latency")
     if bytes_ratio is not None:
-        price.append(f"{_part(bytes_ratio)} of its bytes")
+        price.append(f"{_part(bytes_ratio)} its bytes")
     at = f", at {' and '.join(price)}" if price else ""
     if teacher > 0:
         return f"It keeps {100 * student / teacher:.1f} % of the teacher's {score_label}{at}."
-    return f"Its {score_label} is {_short(student)}, the teacher's {_short(teacher)}{at}."
+    student, teacher = (f"{score:.3g}".replace("0.", ".", 1) for score in (student, teacher))
+    return f"Its {score_label} is {student}, the teacher's {teacher}{at}."
 
 
 def _part(ratio):
-    """Write how small a part is: 1/3,400, or a number if it is none."""
+    """Write how small a part is: 1/3,400 of, or a number of times if it is none."""
     if ratio <= 0 or not np.isfinite(ratio):
-        return "an unknown part"
+        return "an unknown part of"
     if ratio > 0.5:
         return f"{ratio:.2g} times"
     times = 1 / ratio
     digits = max(0, int(np.floor(np.log10(times))) - 1)
-    return f"1/{round(times, -digits):,.0f}"
+    return f"1/{round(times, -digits):,.0f} of"
 
 
 def _either(gain):
@@ -160,7 +161,9 @@ def _either(gain):
 
 
 def _short(value, signed=False):
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    small = value != 0 and abs(value) < 0.0005
+    written = f"{value:.1g}" if small else f"{value:.3f}"
+    text = f"+{written}" if signed and value >= 0 else written
     return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text
 
 
