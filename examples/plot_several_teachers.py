@@ -117,7 +117,7 @@ ax.axvline(precision(hard), color="#d55e00", ls="--", label="the tree on hard la
 ax.set_yticks(at, table["teacher"])
 ax.set(xlabel="Average precision on later payments")
 ax.spines[["top", "right"]].set_visible(False)
-ax.legend(frameon=False, loc="lower left", fontsize="small")
+ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize="small")
 figure.savefig("several_teachers.png", dpi=110)
 
 # %%

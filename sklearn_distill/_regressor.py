@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_distill._base import BaseDistillation, Informed
@@ -22,7 +22,13 @@ from sklearn_distill.strategies import (
     select_strategy_of_values,
 )
 from sklearn_distill.targets import RegressionTargets
-from sklearn_distill.teachers import ValueReader, as_teacher, as_values, check_gives_values
+from sklearn_distill.teachers import (
+    ValueReader,
+    as_teacher,
+    as_values,
+    check_gives_values,
+    check_real_values,
+)
 from sklearn_distill.trust import precision
 from sklearn_distill.utils._sklearn_private import HasMethods, StrOptions
 from sklearn_distill.utils.dispatch import is_of_kind, name_of, tags_of
@@ -201,11 +207,7 @@ default="auto"
         self.verbose = verbose
 
     def _check_y(self, y):
-        if np.ma.getmask(y).any():
-            raise ValueError("Input y contains masked values. Drop these rows, or fill them.")
-        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-        if y.ndim > 2:
-            raise ValueError(f"y must have one or two dimensions. Got shape {y.shape}.")
+        y = check_real_values(y)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _encode(self, y, sample_weight):

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sklearn_distill._base import without_weight_request
@@ -30,6 +31,7 @@ from sklearn_distill.utils._sklearn_private import (
     StrOptions,
     fit_context,
     routing_enabled,
+    slice_params,
 )
 from sklearn_distill.utils.dispatch import name_of, tags_of
 from sklearn_distill.utils.progress import stage
@@ -44,6 +46,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         "n_generations": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, 1, closed="both")],
         "early_stopping": ["boolean"],
+        "nested": ["boolean"],
         "average": ["boolean"],
         "cv": ["cv_object"],
         "memory": [str, HasMethods("cache"), None],
@@ -95,32 +98,109 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         splits = make_splits(
             self.cv, X, y, first._fold_seed(), {}, classifier=self._reads.of_classes
         )
+        rows = Rows(indexable_rows(X), y, X_unlabeled, columns)
+        best, losses = self.n_generations, None
+        if self.early_stopping and self.nested:
+            with stage("generations on rows held out", self.verbose):
+                losses = self._losses_held_out(rows, splits, params)
+            best = self._best(losses, sample_weight)
+        generations = self._chain(rows, splits, params, best, ends_early=self._judges_itself())
+        if self._judges_itself():
+            losses = [one.losses for one in generations]
+            best = self._best(losses, sample_weight)
+        self._keep(generations, best, losses, columns, sample_weight)
+        return self
+
+    @staticmethod
+    def _best(losses, sample_weight):
+        """Return the last generation before one whose loss is not clearly less."""
+        for number in range(1, len(losses)):
+            pair = losses[number], losses[number - 1]
+            if not compare_rows(*pair, sample_weight, "").clear:
+                return number - 1
+        return len(losses) - 1
+
+    def _losses_held_out(self, rows, splits, params):
+        """Return the loss of each generation on rows that nobody before it has seen.
+
+        What is said of a row, for the fold that holds out others, comes from models that have seen
+        neither; or else a generation would know something of the rows that it is judged on, by the
+        one before it, and look better than it is.
+        """
+        if len(splits) < 3:
+            raise ValueError(
+                "Generations that have not seen what a fold holds out leave out two folds at a "
+                f"time, and there are {len(splits)} in all. Set cv to 3 or more, or nested=False."
+            )
+        inner = [
+            [
+                tuple(np.flatnonzero(np.isin(train, part)) for part in other)
+                for k, other in enumerate(splits)
+                if k != fold
+            ]
+            for fold, (train, _) in enumerate(splits)
+        ]
+        quiet = clone(self).set_params(verbose=0, n_jobs=None)
+        calls = (
+            delayed(quiet._losses_of_fold)(
+                rows, train, test, parts, slice_params(rows.X, params, indices=train)
+            )
+            for (train, test), parts in zip(splits, inner, strict=True)
+        )
+        total, times = np.zeros((self.n_generations + 1, len(rows.y))), np.zeros(len(rows.y))
+        found = Parallel(n_jobs=self.n_jobs)(calls)
+        for (_, test), of_fold in zip(splits, found, strict=True):
+            total[:, test] += of_fold
+            times[test] += 1
+        with np.errstate(invalid="ignore"):
+            return total / times
+
+    def _losses_of_fold(self, rows, train, test, parts, params):
+        own, held_out = rows.of(train), rows.of(test)
+        parts = [part for part in parts if len(part[0]) and len(part[1])]
+        generations = self._chain(own, parts, params, self.n_generations)
+        present = np.unique(own.y) if self._reads.of_classes else None
+        return [
+            self._losses(
+                self._reads(one.model, fitted=True).ask(held_out.X, rows.columns, present)[0],
+                rows.columns,
+                held_out.y,
+            )
+            for one in generations
+        ]
+
+    def _judges_itself(self):
+        """Tell whether generations are judged by the folds of their labels."""
+        return self.early_stopping and not self.nested
+
+    def _chain(self, rows, splits, params, n_generations, *, ends_early=False):
+        """Return the generations, each taught by the one before.
+
+        With ``ends_early`` none after the first whose loss on the rows of these splits is not
+        clearly less; of the last one it is then known what it says of them.
+        """
+        first = self._model(alpha=0.0)
         with stage("generation 0, on the labels", self.verbose):
             reader, answers = fit_and_label(
                 self._reads(first, fitted=False),
-                *(X, y, X_unlabeled, columns),
+                *(rows.X, rows.y, rows.X_unlabeled, rows.columns),
                 splits=splits,
                 fit_params=params,
                 memory=check_memory(self.memory),
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
-        generations = [
-            Generation(reader.teacher, answers, self._losses(answers[: len(y)], columns, y))
-        ]
-        best = 0
-        rows = Rows(indexable_rows(X), y, X_unlabeled, columns)
-        for number in range(1, self.n_generations + 1):
+        losses = self._losses(answers[: len(rows.y)], rows.columns, rows.y)
+        generations = [Generation(reader.teacher, answers, losses)]
+        for number in range(1, n_generations + 1):
+            last = number == n_generations and not ends_early
             with stage(f"generation {number}", self.verbose):
-                last = number == self.n_generations and not self.early_stopping
                 generations.append(self._next(generations[-1], rows, splits, params, last))
-            if self.early_stopping:
-                losses = generations[-1].losses, generations[best].losses
-                if not compare_rows(*losses, sample_weight, "").clear:
+            if ends_early:
+                tried = [one.losses for one in generations]
+                if self._best(tried, params.get("sample_weight")) < number:
                     break
-            best = number
-        self._keep(generations, best, columns, sample_weight)
-        return self
+        return generations
 
     def _next(self, teacher, rows, splits, params, last):
         """Return the generation that learns from another one.
@@ -153,14 +233,13 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
         return model.plain(type(self._model(alpha=0.0)))
 
-    def _keep(self, generations, best, columns, sample_weight):
-        losses = [
-            np.nan if one.losses is None else mean_of_known(one.losses, sample_weight)
-            for one in generations
-        ]
+    def _keep(self, generations, best, losses, columns, sample_weight):
+        if losses is None:
+            unknown = np.full(1, np.nan)
+            losses = [unknown if one.losses is None else one.losses for one in generations]
+        self.losses_ = np.array([mean_of_known(of_rows, sample_weight) for of_rows in losses])
         self.generations_ = [one.model for one in generations[: best + 1]]
         self.best_generation_ = best
-        self.losses_ = np.array(losses)
         chosen = self.generations_[best]
         self.teacher_ = self.generations_[max(best - 1, 0)]
         self.student_, self.decoder_ = chosen.student_, chosen.decoder_
@@ -275,6 +354,11 @@ class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
     early_stopping : bool, default=True
         Whether to end when the loss on rows held out no longer falls clearly. False takes the last
         of all generations.
+    nested : bool, default=True
+        Whether generations are judged on rows that none before them has seen: of K folds every two
+        are left out together, so that some K² more models are fitted for each generation. With
+        False they are judged by the folds of their labels, which know a little of the rows that
+        they are judged on, and a generation may be kept that is worse than the first.
     average : bool, default=False
         Whether to predict the mean of all generations that were taught, from the first to the one
         that was kept.
@@ -299,9 +383,9 @@ class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
         Fitted, from the one on labels to the one that was kept.
     best_generation_ : int
         The number of that one; 0 is the estimator on the labels alone.
-    losses_ : ndarray of shape (n_fitted_generations,)
-        Mean log loss of each generation on rows held out, with one that was tried and not kept.
-        NaN for the last one without early stopping.
+    losses_ : ndarray of shape (n_generations + 1,)
+        Mean log loss of each generation on rows held out, kept or not; with ``nested=False`` none
+        after the first that was not kept. NaN for the last one without early stopping.
     teacher_ : DistillationClassifier
         The generation before the one that was kept, which has taught it; generation 0 if there is
         none.
@@ -357,6 +441,7 @@ class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
         temperature=1.0,
         strategy="auto",
         early_stopping=True,
+        nested=True,
         average=False,
         cv=None,
         probability_floor=2e-4,
@@ -371,6 +456,7 @@ class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):
         self.temperature = temperature
         self.strategy = strategy
         self.early_stopping = early_stopping
+        self.nested = nested
         self.average = average
         self.cv = cv
         self.probability_floor = probability_floor
@@ -429,6 +515,11 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
     early_stopping : bool, default=True
         Whether to end when the error on rows held out no longer falls clearly. False takes the
         last of all generations.
+    nested : bool, default=True
+        Whether generations are judged on rows that none before them has seen: of K folds every two
+        are left out together, so that some K² more models are fitted for each generation. With
+        False they are judged by the folds of their labels, which know a little of the rows that
+        they are judged on, and a generation may be kept that is worse than the first.
     average : bool, default=False
         Whether to predict the mean of all generations that were taught, from the first to the one
         that was kept.
@@ -449,9 +540,10 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
         Fitted, from the one on real values to the one that was kept.
     best_generation_ : int
         The number of that one; 0 is the estimator on the real values alone.
-    losses_ : ndarray of shape (n_fitted_generations,)
-        Mean squared error of each generation on rows held out, as a share of the variance, with
-        one that was tried and not kept. NaN for the last one without early stopping.
+    losses_ : ndarray of shape (n_generations + 1,)
+        Mean squared error of each generation on rows held out, as a share of the variance, kept or
+        not; with ``nested=False`` none after the first that was not kept. NaN for the last one
+        without early stopping.
     teacher_ : DistillationRegressor
         The generation before the one that was kept, which has taught it; generation 0 if there is
         none.
@@ -498,6 +590,7 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
         alpha=0.5,
         strategy="auto",
         early_stopping=True,
+        nested=True,
         average=False,
         cv=None,
         memory=None,
@@ -510,6 +603,7 @@ class SelfDistillationRegressor(DecodedRegressor, BaseSelfDistillation):
         self.alpha = alpha
         self.strategy = strategy
         self.early_stopping = early_stopping
+        self.nested = nested
         self.average = average
         self.cv = cv
         self.memory = memory

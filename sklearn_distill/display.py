@@ -31,9 +31,11 @@ LOOKS = {
     "distilled, new rows": (GREEN, "D", "-."),
     "hard": (ORANGE, "s", "--"),
     "hard labels": (ORANGE, "s", "--"),
+    "real values": (ORANGE, "s", "--"),
     "tuned": (RED, "^", ":"),
     "same-budget": (PURPLE, "v", "-."),
     "logistic": (SKY, "P", (0, (5, 1))),
+    "linear": (SKY, "P", (0, (5, 1))),
 }
 OTHERS = [
     (GREEN, "D", "-"),

@@ -22,6 +22,7 @@ from sklearn_distill.teachers import (
     Remarks,
     TeacherEnsemble,
     TeacherReader,
+    check_has_bags,
     has_out_of_bag_votes,
     read_out_of_bag,
     warn_how_it_is_read,
@@ -180,6 +181,8 @@ def label_training_rows(
             warn_if_certain(labels.log_proba[: len(y)], reader.name)
         return labels
     if isinstance(cv, str):
+        if cv == "out-of-bag":
+            check_has_bags(reader.teacher)
         splits, source = cv, cv
     else:
         splits = make_splits(cv, X, y, seed, split_params, classifier=reader.of_classes)

@@ -436,7 +436,7 @@ INSTANCES = {
     ),
     # -- models that teach themselves
     "logistic, born again": (
-        SelfDistillationClassifier(LOGISTIC, n_generations=1, cv=2),
+        SelfDistillationClassifier(LOGISTIC, n_generations=1, cv=3),
         {},
     ),
     "mean of trees, born again": (
@@ -445,7 +445,10 @@ INSTANCES = {
         ),
         {},
     ),
-    "ridge, born again": (SelfDistillationRegressor(Ridge(), n_generations=1, cv=2), {}),
+    "ridge, born again": (
+        SelfDistillationRegressor(Ridge(), n_generations=1, cv=2, nested=False),
+        {},
+    ),
     "mean of regression trees, born again": (
         SelfDistillationRegressor(
             REGRESSION_TREE, n_generations=2, early_stopping=False, average=True, cv=2

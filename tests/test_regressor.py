@@ -514,7 +514,7 @@ def test_the_student_alone(data, tmp_path):
         ({"teacher": None}, ValueError, "its values as fit"),
         ({"strategy": "weighted-labels"}, ValueError, "'strategy' parameter"),
         ({"strategy": "gradient"}, TypeError, "needs a torch module or a skorch net"),
-        ({"cv": "out-of-bag"}, ValueError, "'cv' parameter"),
+        ({"cv": "out-of-bag"}, ValueError, "reads the votes of a fitted forest"),
         (
             {"student": KNeighborsRegressor(), "strategy": "stacked-values"},
             TypeError,

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_friedman1
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LinearRegression, PoissonRegressor, Ridge
 from sklearn.metrics import (
     mean_absolute_error,
     r2_score,
@@ -174,6 +174,23 @@ def test_r2_of_rows_that_are_all_alike_is_not_defined():
         constant, None, None, X[TEST], np.ones(450), teacher_output=y[TEST]
     )
     assert report.verdict.code == "unknown"
+
+
+def test_a_rival_whose_score_is_not_defined_is_left_out():
+    rates = np.maximum(y - 14, 0)
+    poisson = DistillationRegressor(None, PoissonRegressor(), alpha=0).fit(X[TRAIN], rates[TRAIN])
+    report = distillation_report(
+        poisson,
+        *(X[TRAIN], rates[TRAIN], X[TEST], rates[TEST]),
+        teacher=PoissonRegressor(alpha=0.1).fit(X[TRAIN], rates[TRAIN]),
+        rivals=["hard", "linear"],
+        scoring="neg_mean_poisson_deviance",
+        n_bootstrap=50,
+        stability=0,
+    )
+    assert set(report.models) == {"teacher", "distilled", "hard"}
+    assert "linear: its neg mean poisson deviance is not defined." in report.missing
+    assert report.models["hard"]["gain"].lower <= 0 <= report.models["hard"]["gain"].upper
 
 
 def test_several_outputs():

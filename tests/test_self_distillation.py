@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.datasets import load_breast_cancer, load_iris, make_friedman1
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_friedman1
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,6 +24,7 @@ from sklearn_distill import (
     SelfDistillationRegressor,
 )
 from sklearn_distill.export import OnnxClassifier, export_onnx
+from sklearn_distill.tempering import lift_zeros
 from tests.stubs import Calls, RecordingClassifier
 
 TREE = DecisionTreeClassifier(max_leaf_nodes=12, random_state=0)
@@ -70,6 +71,49 @@ def test_one_generation_of_values_is_distillation(friedman):
     np.testing.assert_allclose(one.predict(X), other.predict(X))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_are_those_of_a_loop_by_hand(cancer, weighted):
+    """Each fold is held out from a chain that is begun anew, with folds of its own."""
+    X, y = cancer
+    weight = np.random.RandomState(0).randint(1, 4, len(y)).astype(float) if weighted else None
+    folds = list(StratifiedKFold(4, shuffle=True, random_state=0).split(X, y))
+    model = SelfDistillationClassifier(TREE, n_generations=2, cv=folds, temperature=2)
+    losses = model.fit(X, y, weight).losses_
+    expected = np.zeros(3)
+    for k, (train, test) in enumerate(folds):
+        inner = [
+            tuple(np.flatnonzero(np.isin(train, part)) for part in fold)
+            for j, fold in enumerate(folds)
+            if j != k
+        ]
+        chain = clone(model).set_params(early_stopping=False, cv=inner)
+        chain.fit(X[train], y[train], None if weight is None else weight[train])
+        for number, one in enumerate(chain.generations_):
+            with np.errstate(divide="ignore"):
+                said = lift_zeros(one.predict_log_proba(X[test]), 2e-4)
+            of_rows = -said[np.arange(len(test)), y[test]]
+            expected[number] += of_rows @ (np.ones(len(test)) if weight is None else weight[test])
+    np.testing.assert_allclose(losses, expected / (len(y) if weight is None else weight.sum()))
+
+
+def test_what_folds_of_labels_know_is_not_taken_for_a_gain():
+    """A booster on clean data loses by its own labels; un-nested losses say that it gains."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:400], y[:400]
+    booster = HistGradientBoostingClassifier(max_iter=15, max_leaf_nodes=8, random_state=0)
+    settings = {"n_generations": 1, "cv": 3, "random_state": 0}
+    honest = SelfDistillationClassifier(booster, **settings).fit(X, y)
+    lenient = SelfDistillationClassifier(booster, nested=False, **settings).fit(X, y)
+    np.testing.assert_allclose(honest.losses_[0], lenient.losses_[0])
+    assert honest.losses_[1] > lenient.losses_[1]
+    assert honest.best_generation_ == 0
+
+
+def test_two_folds_cannot_be_nested(cancer):
+    with pytest.raises(ValueError, match="Set cv to 3 or more, or nested=False"):
+        SelfDistillationClassifier(TREE, cv=2).fit(*cancer)
+
+
 def test_alpha_zero_is_the_estimator_alone(cancer, friedman):
     model = SelfDistillationClassifier(TREE, alpha=0).fit(*cancer)
     bare = clone(TREE).fit(*cancer)
@@ -83,7 +127,9 @@ def test_alpha_zero_is_the_estimator_alone(cancer, friedman):
 def test_it_stops_where_nothing_is_gained(cancer, friedman):
     X, y = cancer
     calls = Calls()
-    model = SelfDistillationClassifier(RecordingClassifier(calls), cv=3, n_generations=5)
+    model = SelfDistillationClassifier(
+        RecordingClassifier(calls), cv=3, n_generations=5, nested=False
+    )
     model.fit(X, y)
     assert len(calls.of("fit")) == 4 * len(model.losses_)
     assert len(model.losses_) <= model.best_generation_ + 2
@@ -114,7 +160,7 @@ def test_labels_of_a_generation_are_of_rows_that_it_has_not_seen(cancer):
     X, y = cancer
     calls = Calls()
     SelfDistillationClassifier(
-        RecordingClassifier(calls), n_generations=1, cv=4, temperature=2
+        RecordingClassifier(calls), n_generations=1, cv=4, temperature=2, nested=False
     ).fit(X, y)
     sizes = [len(call["X"]) for call in calls.of("fit")]
     assert len(sizes) == 10  # of each generation four folds, and all rows

@@ -224,6 +224,8 @@ def student_name(model):
     last = distilled_in(model)
     student = getattr(last, "student_", getattr(last, "student", last))
     student = last_step(student)
+    if isinstance(student, TransformedTargetRegressor):
+        student = last_step(getattr(student, "regressor_", student.regressor))
     said = name_of(student)
     leaves = getattr(student, "max_leaf_nodes", None)
     if isinstance(leaves, int | np.integer):

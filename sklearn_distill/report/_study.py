@@ -12,7 +12,7 @@ from sklearn_distill.export.readers._model import rows_of_student
 from sklearn_distill.footprint import artefact_of, as_it_is, measure
 from sklearn_distill.report import _costs, _rivals, _where
 from sklearn_distill.report._result import DistillationReport
-from sklearn_distill.report._scores import Interval, Score, bootstrap, interval_of
+from sklearn_distill.report._scores import Interval, Score, bootstrap, defined, interval_of
 from sklearn_distill.report._targets import OfClasses, OfValues
 from sklearn_distill.report._verdict import judge, kept_of
 from sklearn_distill.teachers import TeacherReader
@@ -128,10 +128,20 @@ class Study:
     def compare(self, n_bootstrap):
         """Score all models, on the test rows and on samples of them."""
         scores = {name: self.score.of(self.target.truth, p) for name, p in self.said.items()}
-        self.values = {name: _defined(s, self.weight) for name, s in scores.items()}
-        self.drawn = bootstrap(scores, self.weight, n_bootstrap, self.random_state)
+        self.values = {name: defined(s, self.weight) for name, s in scores.items()}
         if np.isnan(self.values["distilled"]):
             self.missing.append(f"{self.score.label}: it is not defined on these test rows.")
+        else:
+            for name in [n for n, value in self.values.items() if np.isnan(value)]:
+                self._leave_out(name, scores)
+        self.drawn = bootstrap(scores, self.weight, n_bootstrap, self.random_state)
+
+    def _leave_out(self, name, scores):
+        """Leave out a rival whose predictions have no such score: rates below zero, for one."""
+        self.missing.append(f"{name}: its {self.score.label} is not defined.")
+        if name != "teacher":
+            for found in (scores, self.values, self.said, self.artefacts):
+                del found[name]
 
     def measure(self, energy):
         """Measure all models in turn, and the energy of student and teacher if it is wanted."""
@@ -281,7 +291,7 @@ class Study:
             name: self.score.of(self.target.truth[own], said[own])
             for name, said in self._in_parts().items()
         }
-        values = {name: _defined(score, weight) for name, score in of.items()}
+        values = {name: defined(score, weight) for name, score in of.items()}
         row = {"group": group, "n_rows": int(own.sum()), **values}
         if np.isnan(values["distilled"]):
             return row | {"lost": Interval(np.nan), "note": "the score is not defined here"}
@@ -301,13 +311,3 @@ class Study:
             "times_overall": part.divergence / max(overall, np.finfo(float).tiny),
         }
         return row | self.target.of_slice(part.rows, self._in_parts(), self.weight)
-
-
-def _defined(score, weight):
-    """Return a score, and NaN where scikit-learn has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        try:
-            return score(weight)
-        except ValueError:
-            return np.nan

@@ -245,7 +245,12 @@ def _innermost(teacher, X):
         teacher = inner
 
 
-def _members(teacher):
+def check_has_bags(teacher):
+    """Raise ValueError unless members of a teacher, fitted or not, leave rows out of bags."""
+    _check_has_bags(thawed(last_step(thawed(teacher))))
+
+
+def _check_has_bags(teacher):
     of_classes = isinstance(teacher, _FORESTS[0] | BaggingClassifier)
     forest = isinstance(teacher, _FORESTS[0] | _FORESTS[1])
     if not forest and not isinstance(teacher, _BAGGINGS):
@@ -260,6 +265,11 @@ def _members(teacher):
             f"The teacher {name_of(teacher)} has bootstrap=False: every tree has seen every row, "
             "and no vote is out of the bag. Fit it with bootstrap=True, or label by clones, cv=5."
         )
+
+
+def _members(teacher):
+    _check_has_bags(teacher)
+    forest = isinstance(teacher, _FORESTS[0] | _FORESTS[1])
     columns = [None] * len(teacher.estimators_) if forest else teacher.estimators_features_
     return [
         _Member(*parts)

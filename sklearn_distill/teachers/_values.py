@@ -7,6 +7,7 @@ from inspect import signature
 import numpy as np
 from scipy import sparse
 from sklearn.ensemble import BaggingRegressor, ExtraTreesRegressor, RandomForestRegressor
+from sklearn.utils import assert_all_finite, check_array
 
 from sklearn_distill.teachers._boosters import native_library
 from sklearn_distill.teachers._outputs import Remarks
@@ -93,6 +94,33 @@ def check_gives_values(teacher):
                 f"The teacher {name_of(teacher)} must be a regressor. Got a {kind} instead. "
                 "Use DistillationClassifier for classes."
             )
+
+
+def check_real_values(y):
+    """Return real values as a numeric array of one or two dimensions.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If they are masked, missing, infinite, no numbers, or of another shape.
+    """
+    if np.ma.getmask(y).any():
+        raise ValueError("Input y contains masked values. Drop these rows, or fill them.")
+    if getattr(y, "dtype", None) is not None and getattr(y.dtype, "kind", "") in "mM":
+        raise ValueError(
+            f"y must hold numbers. Got {y.dtype}. Count days or seconds from some date."
+        )
+    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    if y.dtype.kind == "O":  # None passes for a number there
+        y = y.astype(np.float64)
+        assert_all_finite(y, input_name="y")
+    if y.ndim > 2:
+        raise ValueError(f"y must have one or two dimensions. Got shape {y.shape}.")
+    return y
 
 
 def as_values(output, n_samples, n_outputs, who):

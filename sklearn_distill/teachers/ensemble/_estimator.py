@@ -13,7 +13,6 @@ from sklearn.utils import (
     ClassifierTags,
     RegressorTags,
     assert_all_finite,
-    check_array,
     column_or_1d,
 )
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -23,7 +22,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_distill.teachers._reader import TeacherReader, is_fitted
-from sklearn_distill.teachers._values import ValueReader
+from sklearn_distill.teachers._values import ValueReader, check_real_values
 from sklearn_distill.teachers.ensemble._members import (
     Member,
     all_classes,
@@ -247,7 +246,9 @@ class TeacherEnsemble(MetaEstimatorMixin, BaseComposition):
 
     def _checked_y(self, y, sample_weight):
         if self._kind() == "regressor":
-            return check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+            return check_real_values(y)
+        if np.ma.getmask(y).any():
+            raise ValueError("Input y contains masked labels. Drop these rows, or label them.")
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
