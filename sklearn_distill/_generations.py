@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_distill.labelling import label_rows
+from sklearn_distill.rules import compare_rows
 from sklearn_distill.utils._sklearn_private import slice_params, take_rows
 
 
@@ -67,6 +69,70 @@ def answers_out_of_fold(teach, reads, rows, said, splits, params, mean):
         answers[test] = found
         times[test] += 1
     return answers
+
+
+def losses_held_out(losses_of, splits, n_samples, n_jobs, cure):
+    """Return the losses of several models of rows that nothing that they were told has seen.
+
+    What is said of a row, for the fold that holds out others, comes from models that have seen
+    neither; or else a model would know something of the rows that it is judged on, by what it is
+    told, and look better than it is.
+
+    Parameters
+    ----------
+    losses_of : callable
+        ``losses_of(train, test, parts)`` teaches models on the rows at ``train``, with folds that
+        are these ``parts`` of them, and returns their losses of shape (..., n_test).
+    splits : list of (train, test)
+    n_samples : int
+    n_jobs : int or None
+    cure : str
+        What else is to be done if there are too few folds, as in ", or nested=False".
+
+    Returns
+    -------
+    ndarray of shape (..., n_samples)
+
+    Raises
+    ------
+    ValueError
+        If there are less than three folds.
+    """
+    if len(splits) < 3:
+        raise ValueError(
+            "Models that have not seen what a fold holds out leave out two folds at a time, and "
+            f"there are {len(splits)} in all. Set cv to 3 or more{cure}."
+        )
+    calls = []
+    for fold, (train, test) in enumerate(splits):
+        parts = [
+            tuple(np.flatnonzero(np.isin(train, part)) for part in other)
+            for k, other in enumerate(splits)
+            if k != fold
+        ]
+        parts = [part for part in parts if len(part[0]) and len(part[1])]
+        calls.append(delayed(losses_of)(train, test, parts))
+    found, times = Parallel(n_jobs=n_jobs)(calls), np.zeros(n_samples)
+    total = np.zeros((*np.shape(found[0])[:-1], n_samples))
+    for (_, test), of_fold in zip(splits, found, strict=True):
+        total[..., test] += of_fold
+        times[test] += 1
+    with np.errstate(invalid="ignore"):
+        return total / times
+
+
+def last_that_gains(losses, sample_weight):
+    """Return the position of the last model before one whose loss is not clearly less.
+
+    Parameters
+    ----------
+    losses : sequence of ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,) or None
+    """
+    for number in range(1, len(losses)):
+        if not compare_rows(losses[number], losses[number - 1], sample_weight, "").clear:
+            return number - 1
+    return len(losses) - 1
 
 
 def mean_of_known(losses, weight):

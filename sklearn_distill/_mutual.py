@@ -1,5 +1,6 @@
 """Models that learn from each other: deep mutual learning, and its like for other students."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,12 +14,13 @@ from sklearn_distill._distilled import AveragedClassifier, DistilledClassifier
 from sklearn_distill._generations import (
     Rows,
     answers_out_of_fold,
+    last_that_gains,
+    losses_held_out,
     mean_log_proba,
     mean_of_known,
 )
 from sklearn_distill.decoding import NetworkDecoder
 from sklearn_distill.labelling import Labels, fit_and_label, make_splits
-from sklearn_distill.rules import compare_rows
 from sklearn_distill.strategies import STRATEGIES, GradientTraining, MutualTraining
 from sklearn_distill.teachers import TeacherReader
 from sklearn_distill.tempering import lift_zeros
@@ -28,11 +30,24 @@ from sklearn_distill.utils._sklearn_private import (
     Interval,
     StrOptions,
     fit_context,
+    slice_params,
 )
 from sklearn_distill.utils.cloning import clone_of
 from sklearn_distill.utils.dispatch import is_module, name_of, tags_of
 from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import indexable_rows
+
+
+def _losses_of_fold(model, rows, params, train, test, parts):
+    """Return the losses on some rows of the models of all rounds that are taught on others."""
+    own, held_out = rows.of(train), rows.of(test)
+    of_train = slice_params(rows.X, params, indices=train)
+    present, losses = np.unique(own.y), []
+    for models in model._in_turns(own, parts, of_train, model.n_rounds):
+        asked = (TeacherReader(one, fitted=True) for one in models)
+        said = [reader.ask(held_out.X, rows.columns, present)[0] for reader in asked]
+        losses.append([model._losses(answers, held_out) for answers in said])
+    return losses
 
 
 class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseComposition):
@@ -41,8 +56,8 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
     Networks, if all are torch modules, are trained together [1]_: in every batch each of them
     learns the labels, and what the others say at that moment. Other models, and mixtures, take
     turns: each is taught, in every round, what the others say of the rows in the mean, by models
-    that have not seen the row; what it has learned in a round is kept if its own log loss on rows
-    held out has clearly fallen, and when none of them gains any more, it is over.
+    that have not seen the row. Each is kept as it was in the last round before its own log loss,
+    on rows that nothing that it was told has seen, no longer falls clearly.
 
     Parameters
     ----------
@@ -58,14 +73,16 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         mean of all, and otherwise the model of this name.
     together : bool or "auto", default="auto"
         Whether networks are trained together. "auto" does so if all are torch modules.
-    n_rounds : int, default=3
+    n_rounds : int, default=2
         Rounds of those that take turns, at most.
     strategy : str or Strategy, default="auto"
         How a model is taught, as in :class:`DistillationClassifier`; of networks that are trained
         together a :class:`GradientTraining`, with the settings of their training.
     cv : int, splitter or None, default=None
-        Folds of what is said, and lost, on rows held out; None is 5. Networks that are trained
-        together need them for ``keep="best"`` only, and are trained once more for each.
+        Folds of what is said, and lost, on rows held out; None is 5. Of those that take turns
+        every two folds are left out together: there must be three, and of K folds some K² models
+        are fitted for each estimator and round. Networks that are trained together need them for
+        ``keep="best"`` only, and are trained once more for each.
     probability_floor : float in (0, 1), default=2e-4
         As in :class:`DistillationClassifier`.
     random_state : int, RandomState instance or None, default=None
@@ -146,7 +163,7 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         temperature=1.0,
         keep="best",
         together="auto",
-        n_rounds=3,
+        n_rounds=2,
         strategy="auto",
         cv=None,
         probability_floor=2e-4,
@@ -202,12 +219,10 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         rows = Rows(indexable_rows(X), y, None, classes)
         params = {} if sample_weight is None else {"sample_weight": sample_weight}
         fit = self._fit_together if together else self._fit_in_turns
-        models, losses = fit(rows, params, first._fold_seed())
+        models, losses, chosen = fit(rows, params, first._fold_seed())
         kept = self.keep
         if kept == "best":
-            kept = min(names, key=lambda name: losses[name][-1])
-        if not together:
-            losses = {name: of_rounds[:-1] for name, of_rounds in losses.items()}
+            kept = min(names, key=chosen.get)
         self.classes_ = classes
         self.estimators_ = models
         self.named_estimators_ = Bunch(**dict(zip(names, models, strict=True)))
@@ -279,15 +294,30 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
     # -- in turns ------------------------------------------------------------------------
 
     def _fit_in_turns(self, rows, params, seed):
-        """Return the models, and the losses of each; the last is that of the model itself."""
+        """Return the models, each of its best round, and the losses of each in all rounds."""
         splits, weight = self._splits(rows, seed), params.get("sample_weight")
+        with stage("rounds on rows held out", self.verbose):
+            quiet = clone(self).set_params(verbose=0)
+            losses_of = partial(_losses_of_fold, quiet, rows, params)
+            losses = losses_held_out(losses_of, splits, len(rows.y), None, "")
+        best = [last_that_gains(losses[:, k], weight) for k in range(losses.shape[1])]
+        rounds = self._in_turns(rows, splits, params, max(best))
         names = [name for name, _ in self.estimators]
-        models, answers, losses = [], [], []
+        means = {
+            name: [mean_of_known(of_round, weight) for of_round in losses[:, k]]
+            for k, name in enumerate(names)
+        }
+        chosen = {name: means[name][number] for name, number in zip(names, best, strict=True)}
+        models = [rounds[number][k].standalone() for k, number in enumerate(best)]
+        return models, means, chosen
+
+    def _in_turns(self, rows, splits, params, n_rounds):
+        """Return the models of each round; those of the first have learned the labels alone."""
+        models, answers = [], []
         for name, estimator in self.estimators:
             with stage(f"{name}, on the labels", self.verbose):
-                alone = TeacherReader(self._model(estimator, alpha=0.0), fitted=False)
                 reader, said = fit_and_label(
-                    alone,
+                    TeacherReader(self._model(estimator, alpha=0.0), fitted=False),
                     *(rows.X, rows.y, None, rows.columns),
                     splits=splits,
                     fit_params=params,
@@ -296,26 +326,20 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
                 )
             models.append(reader.teacher)
             answers.append(said)
-            losses.append(self._losses(said, rows))
-        history = {
-            name: [mean_of_known(lost, weight)] for name, lost in zip(names, losses, strict=True)
-        }
-        for number in range(1, self.n_rounds + 1):
-            gained = False
+        rounds = [models]
+        for number in range(1, n_rounds + 1):
+            models = []
             for k, (name, estimator) in enumerate(self.estimators):
+                # Those before it in the list have spoken in this round already.
                 others = np.array([said for j, said in enumerate(answers) if j != k])
                 heard = logsumexp(others, axis=0) - np.log(len(others))
                 with stage(f"{name}, round {number}", self.verbose):
-                    model, said = self._taught_and_asked(estimator, rows, heard, splits, params)
-                lost = self._losses(said, rows)
-                history[name].append(mean_of_known(lost, weight))
-                if compare_rows(lost, losses[k], weight, "").clear:
-                    models[k], answers[k], losses[k], gained = model, said, lost, True
-            if not gained:
-                break
-        for name, lost in zip(names, losses, strict=True):
-            history[name].append(mean_of_known(lost, weight))
-        return [model.standalone() for model in models], history
+                    model, answers[k] = self._taught_and_asked(
+                        estimator, rows, heard, splits, params
+                    )
+                models.append(model)
+            rounds.append(models)
+        return rounds
 
     def _taught_and_asked(self, estimator, rows, heard, splits, params):
         """Return a taught model, and what its like say of the rows that they have not seen."""
@@ -340,7 +364,7 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         with stage("networks, together", self.verbose):
             models = self._trained_together(rows, params)
         if self.keep != "best":
-            return models, {name: [] for name in names}
+            return models, {name: [] for name in names}, {}
         answers = np.full((len(names), len(rows.y), len(rows.columns)), np.nan)
         weight = params.get("sample_weight")
         for train, test in self._splits(rows, seed):
@@ -352,8 +376,9 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
                 there = np.isin(rows.columns, twin.classes_)
                 with np.errstate(divide="ignore"):
                     answers[np.ix_([k], test, there)] = twin.predict_log_proba(held_out)
-        losses = (mean_of_known(self._losses(said, rows), weight) for said in answers)
-        return models, {name: [lost] for name, lost in zip(names, losses, strict=True)}
+        losses = [mean_of_known(self._losses(said, rows), weight) for said in answers]
+        means = {name: [lost] for name, lost in zip(names, losses, strict=True)}
+        return models, means, dict(zip(names, losses, strict=True))
 
     def _trained_together(self, rows, params):
         from sklearn_distill.nn.peers import Peers

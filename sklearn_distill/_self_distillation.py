@@ -1,12 +1,12 @@
 """A model that is its own teacher: born-again networks, trees and boosters."""
 
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sklearn_distill._base import without_weight_request
@@ -16,12 +16,13 @@ from sklearn_distill._generations import (
     Generation,
     Rows,
     answers_out_of_fold,
+    last_that_gains,
+    losses_held_out,
     mean_log_proba,
     mean_of_known,
 )
 from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
 from sklearn_distill.labelling import Labels, fit_and_label, label_rows, make_splits
-from sklearn_distill.rules import compare_rows
 from sklearn_distill.strategies import STRATEGIES, STRATEGIES_OF_VALUES
 from sklearn_distill.teachers import TeacherReader, ValueReader
 from sklearn_distill.tempering import lift_zeros
@@ -103,71 +104,19 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         if self.early_stopping and self.nested:
             with stage("generations on rows held out", self.verbose):
                 losses = self._losses_held_out(rows, splits, params)
-            best = self._best(losses, sample_weight)
+            best = last_that_gains(losses, sample_weight)
         generations = self._chain(rows, splits, params, best, ends_early=self._judges_itself())
         if self._judges_itself():
             losses = [one.losses for one in generations]
-            best = self._best(losses, sample_weight)
+            best = last_that_gains(losses, sample_weight)
         self._keep(generations, best, losses, columns, sample_weight)
         return self
 
-    @staticmethod
-    def _best(losses, sample_weight):
-        """Return the last generation before one whose loss is not clearly less."""
-        for number in range(1, len(losses)):
-            pair = losses[number], losses[number - 1]
-            if not compare_rows(*pair, sample_weight, "").clear:
-                return number - 1
-        return len(losses) - 1
-
     def _losses_held_out(self, rows, splits, params):
-        """Return the loss of each generation on rows that nobody before it has seen.
-
-        What is said of a row, for the fold that holds out others, comes from models that have seen
-        neither; or else a generation would know something of the rows that it is judged on, by the
-        one before it, and look better than it is.
-        """
-        if len(splits) < 3:
-            raise ValueError(
-                "Generations that have not seen what a fold holds out leave out two folds at a "
-                f"time, and there are {len(splits)} in all. Set cv to 3 or more, or nested=False."
-            )
-        inner = [
-            [
-                tuple(np.flatnonzero(np.isin(train, part)) for part in other)
-                for k, other in enumerate(splits)
-                if k != fold
-            ]
-            for fold, (train, _) in enumerate(splits)
-        ]
+        """Return the loss of each generation on rows that nobody before it has seen."""
         quiet = clone(self).set_params(verbose=0, n_jobs=None)
-        calls = (
-            delayed(quiet._losses_of_fold)(
-                rows, train, test, parts, slice_params(rows.X, params, indices=train)
-            )
-            for (train, test), parts in zip(splits, inner, strict=True)
-        )
-        total, times = np.zeros((self.n_generations + 1, len(rows.y))), np.zeros(len(rows.y))
-        found = Parallel(n_jobs=self.n_jobs)(calls)
-        for (_, test), of_fold in zip(splits, found, strict=True):
-            total[:, test] += of_fold
-            times[test] += 1
-        with np.errstate(invalid="ignore"):
-            return total / times
-
-    def _losses_of_fold(self, rows, train, test, parts, params):
-        own, held_out = rows.of(train), rows.of(test)
-        parts = [part for part in parts if len(part[0]) and len(part[1])]
-        generations = self._chain(own, parts, params, self.n_generations)
-        present = np.unique(own.y) if self._reads.of_classes else None
-        return [
-            self._losses(
-                self._reads(one.model, fitted=True).ask(held_out.X, rows.columns, present)[0],
-                rows.columns,
-                held_out.y,
-            )
-            for one in generations
-        ]
+        losses_of = partial(_losses_of_fold, quiet, rows, params)
+        return losses_held_out(losses_of, splits, len(rows.y), self.n_jobs, ", or nested=False")
 
     def _judges_itself(self):
         """Tell whether generations are judged by the folds of their labels."""
@@ -198,7 +147,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
                 generations.append(self._next(generations[-1], rows, splits, params, last))
             if ends_early:
                 tried = [one.losses for one in generations]
-                if self._best(tried, params.get("sample_weight")) < number:
+                if last_that_gains(tried, params.get("sample_weight")) < number:
                     break
         return generations
 
@@ -327,6 +276,19 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
     @abstractmethod
     def _keep_columns(self, columns):
         """Keep what the columns of answers are."""
+
+
+def _losses_of_fold(model, rows, params, train, test, parts):
+    """Return the losses on some rows of all generations that are taught on others."""
+    own, held_out = rows.of(train), rows.of(test)
+    of_train = slice_params(rows.X, params, indices=train)
+    present = np.unique(own.y) if model._reads.of_classes else None
+    losses = []
+    for one in model._chain(own, parts, of_train, model.n_generations):
+        reader = model._reads(one.model, fitted=True)
+        said, _ = reader.ask(held_out.X, rows.columns, present)
+        losses.append(model._losses(said, rows.columns, held_out.y))
+    return losses
 
 
 class SelfDistillationClassifier(AveragedClassifier, BaseSelfDistillation):

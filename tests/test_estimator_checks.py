@@ -458,14 +458,14 @@ INSTANCES = {
     "trees that learn from each other": (
         MutualDistillationClassifier(
             [("a", TREE), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))],
-            cv=2,
+            cv=3,
             n_rounds=1,
             keep="average",
         ),
         {},
     ),
     "logistic and tree that learn from each other": (
-        MutualDistillationClassifier([("a", LOGISTIC), ("b", TREE)], cv=2, keep="a"),
+        MutualDistillationClassifier([("a", LOGISTIC), ("b", TREE)], cv=3, n_rounds=1, keep="a"),
         {},
     ),
     # -- regressors
