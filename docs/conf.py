@@ -56,7 +56,11 @@ slow_examples = [
     "plot_few_labels",
     "plot_fraud_detection",
     "plot_fraud_report",
+    "plot_privileged_columns",
+    "plot_self_taught",
+    "plot_several_teachers",
     "plot_spoken_commands",
+    "plot_values",
     "plot_voice_intents",
 ]
 run_all_examples = os.environ.get("SKLEARN_DISTILL_RUN_ALL_EXAMPLES") == "1"
