@@ -248,6 +248,11 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
                 f"{len(names)}. A single one learns from itself in SelfDistillationClassifier."
             )
         self._validate_names(names)
+        if {"best", "average"} & set(names):
+            raise ValueError(
+                f"Estimators cannot be named 'best' or 'average', which keep has for others. Got "
+                f"{names}."
+            )
         if self.keep not in ("best", "average", *names):
             raise ValueError(
                 f"keep must be 'best', 'average' or one of the names {names}. Got {self.keep!r}."
