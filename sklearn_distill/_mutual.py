@@ -216,6 +216,9 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         sample_weight = first._check_rows(X, sample_weight, None)
         y = first._check_labels(X, y)
         classes, _ = first._encode(y, sample_weight)
+        if not together:
+            for _, estimator in self.estimators:  # before anything is fitted
+                self._model(estimator, self.alpha)._choose_strategy(estimator, asks_teacher=True)
         rows = Rows(indexable_rows(X), y, None, classes)
         params = {} if sample_weight is None else {"sample_weight": sample_weight}
         fit = self._fit_together if together else self._fit_in_turns

@@ -91,6 +91,8 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         sample_weight = first._check_rows(X, sample_weight, X_unlabeled)
         y = first._check_labels(X, y)
         columns, _ = first._encode(y, sample_weight)
+        # Before anything is fitted: whether it can learn what it says itself.
+        self._model(self.alpha)._choose_strategy(self.estimator, asks_teacher=True)
         if not n_rows(X_unlabeled):
             X_unlabeled = None
         else:

@@ -312,6 +312,7 @@ def test_students_without_probabilities_learn_and_are_heard(cancer):
         ([], {}, ValueError, "needs two estimators at least"),
         ([("a", TREE), ("a", TREE)], {}, ValueError, "not unique"),
         ([("a__b", TREE), ("c", TREE)], {}, ValueError, "must not contain __"),
+        ([("a", TREE), ("b", StandardScaler())], {}, TypeError, "StandardScaler"),
         ([("best", TREE), ("b", TREE)], {}, ValueError, "cannot be named"),
         ([TREE, TREE], {}, TypeError, "list of \\(name, estimator\\)"),
         ([("a", TREE), ("b", 3)], {}, TypeError, "has no fit"),

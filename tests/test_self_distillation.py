@@ -243,3 +243,12 @@ def test_kinds_and_mistakes(cancer):
         SelfDistillationRegressor(TREE).fit(X, y)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         SelfDistillationClassifier(TREE).fit(X, y + 0.5)
+
+
+@pytest.mark.parametrize(
+    "model", [SelfDistillationClassifier(StandardScaler()), SelfDistillationRegressor(TREE)]
+)
+def test_what_cannot_learn_is_refused_before_anything_is_fitted(cancer, model):
+    with pytest.raises(TypeError, match=r"StandardScaler|DecisionTreeClassifier"):
+        model.fit(*cancer)
+    assert not hasattr(model, "generations_")
