@@ -46,7 +46,8 @@ compat: test-oldest test-newest  ## run the tests with the oldest and the newest
 # LightGBM 4.6 warns of names that it gave the features itself.
 test-oldest: $(OLDEST)/.installed  ## the first half of compat: versions of constraints-oldest.txt
 	$(call PYTEST_IN,$(OLDEST)) -n $(WORKERS) --dist worksteal tests \
-	    -W "ignore:X does not have valid feature names, but LGBMClassifier was fitted:UserWarning"
+	    -W "ignore:X does not have valid feature names, but LGBMClassifier was fitted:UserWarning" \
+	    -W "ignore:X does not have valid feature names, but LGBMRegressor was fitted:UserWarning"
 
 test-newest: $(NEWEST)/.installed  ## the other half: the newest releases of everything but torch
 	$(call PYTEST_IN,$(NEWEST)) -n $(WORKERS) --dist worksteal tests

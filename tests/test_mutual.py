@@ -275,7 +275,7 @@ def test_average_of_all(cancer):
 
 def test_nested_searches_frames_and_pipelines(cancer):
     X, y = cancer
-    frame = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    frame = pd.DataFrame(X[:, :4].copy(), columns=list("abcd"))
     frame["kind"] = pd.Categorical(np.where(X[:, 4] > 0.1, "x", "y"))
     frame.loc[::9, "a"] = np.nan
     encode = make_column_transformer(

@@ -105,7 +105,7 @@ def test_a_fitted_forest_gives_its_values_by_itself_where_it_can():
 
 
 def test_an_unfitted_forest_is_fitted_once_and_frames_pass_through_pipelines():
-    frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(6)])
+    frame = pd.DataFrame(X.copy(), columns=[f"x{j}" for j in range(6)])
     forest = make_pipeline(StandardScaler(), RandomForestRegressor(60, random_state=0))
     model = DistillationRegressor(forest, TREE, cv="out-of-bag", trust="std").fit(frame, y)
     assert model.label_source_ == "out-of-bag"

@@ -155,7 +155,7 @@ def test_a_fitted_teacher_that_repeats_the_values_leans_the_comparison():
 
 
 def test_trust_groups_columns_and_ensembles():
-    frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    frame = pd.DataFrame(X.copy(), columns=[f"x{j}" for j in range(X.shape[1])])
     sure = GaussianProcessRegressor(RBF() + WhiteKernel(), normalize_y=True)
     model = DistillationRegressorCV(sure, TREE, trust="std", cv=3, nested=False).fit(X, y)
     assert model.n_splits_ == 3
@@ -169,7 +169,7 @@ def test_trust_groups_columns_and_ensembles():
 
 
 def test_frames_with_categories_and_holes_in_a_search():
-    frame = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    frame = pd.DataFrame(X[:, :4].copy(), columns=list("abcd"))
     frame["kind"] = pd.Categorical(np.where(X[:, 4] > 0.5, "x", "y"))
     frame.loc[::7, "a"] = np.nan
     encode = make_column_transformer((OrdinalEncoder(), ["kind"]), remainder="passthrough")

@@ -210,7 +210,7 @@ def test_several_outputs():
 
 
 def test_pipelines_searches_frames_and_few_columns():
-    frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(6)])
+    frame = pd.DataFrame(X.copy(), columns=[f"x{j}" for j in range(6)])
     frame.loc[::9, "x5"] = np.nan
     teacher = ExtraTreesRegressor(30, random_state=0)
     student = DistillationRegressor(teacher, TREE, student_columns=["x0", "x1", "x3", "x5"])
