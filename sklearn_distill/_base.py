@@ -437,6 +437,11 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
             return int(self.random_state)
         return own_rng(self.random_state).randint(np.iinfo(np.int32).max)
 
+    @classmethod
+    def _like(cls, model, **settings):
+        """Return one with the settings of another distillation, but for these."""
+        return cls(**{name: getattr(model, name) for name in cls._get_param_names()} | settings)
+
     # -- scikit-learn's contract ------------------------------------------------
 
     def _route(self, reader, sample_weight, fit_params):
@@ -592,14 +597,9 @@ class Informed:
 
     said, classes = Labels(None), None
 
-    @classmethod
-    def like(cls, model, **settings):
-        """Return one with the settings of another distillation, but for these."""
-        return cls(**{name: getattr(model, name) for name in cls._get_param_names()} | settings)
-
     def plain(self, of):
         """Return the same fitted model as one of the public class, for users to look at."""
-        twin = of(**self.get_params(deep=False))
+        twin = of._like(self)
         vars(twin).update({name: value for name, value in vars(self).items() if name[-1] == "_"})
         return twin
 

@@ -340,7 +340,7 @@ default=None
         temperature = self.temperature
         if temperature == "auto":
             temperature = RULES[kind_of(self.student)].extended.temperature
-        model = InformedClassifier.like(self, temperature=temperature, alpha=1.0)
+        model = InformedClassifier._like(self, temperature=temperature, alpha=1.0)
         model.said, model.classes = Labels(reader, log_proba, "fitted"), classes
         stand_ins = classes[_likely_labels(log_proba[: n_rows(X)])]
         model.fit(X, stand_ins, sample_weight, X_unlabeled=X_unlabeled, **fit_params)
@@ -402,7 +402,7 @@ default=None
 
     def _own_log_proba(self, X, y, fit_params):
         """Return what the student without a teacher says of rows that it was not fitted on."""
-        twin = InformedClassifier.like(
+        twin = InformedClassifier._like(
             self, teacher=None, alpha=0.0, augmenter=None, trust=None, calibrate=False, verbose=0
         )
         with stage("what the student knows without a teacher", self.verbose):

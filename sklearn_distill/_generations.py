@@ -92,18 +92,14 @@ def losses_held_out(losses_of, splits, n_samples, n_jobs, cure):
     Returns
     -------
     ndarray of shape (..., n_samples)
+        NaN where no fold that others can be made of holds a row out.
 
     Raises
     ------
     ValueError
-        If there are less than three folds.
+        If there are less than three folds, or none that others can be made of.
     """
-    if len(splits) < 3:
-        raise ValueError(
-            "Models that have not seen what a fold holds out leave out two folds at a time, and "
-            f"there are {len(splits)} in all. Set cv to 3 or more{cure}."
-        )
-    calls = []
+    calls, judging = [], []
     for fold, (train, test) in enumerate(splits):
         parts = [
             tuple(np.flatnonzero(np.isin(train, part)) for part in other)
@@ -111,10 +107,17 @@ def losses_held_out(losses_of, splits, n_samples, n_jobs, cure):
             if k != fold
         ]
         parts = [part for part in parts if len(part[0]) and len(part[1])]
-        calls.append(delayed(losses_of)(train, test, parts))
+        if parts:  # of folds that go forward in time the first has no other before it
+            calls.append(delayed(losses_of)(train, test, parts))
+            judging.append(test)
+    if len(splits) < 3 or not judging:
+        raise ValueError(
+            "Models that have not seen what a fold holds out leave out two folds at a time, and "
+            f"there are {len(splits)} in all. Set cv to 3 or more{cure}."
+        )
     found, times = Parallel(n_jobs=n_jobs)(calls), np.zeros(n_samples)
     total = np.zeros((*np.shape(found[0])[:-1], n_samples))
-    for (_, test), of_fold in zip(splits, found, strict=True):
+    for test, of_fold in zip(judging, found, strict=True):
         total[..., test] += of_fold
         times[test] += 1
     with np.errstate(invalid="ignore"):

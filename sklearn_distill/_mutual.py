@@ -353,7 +353,7 @@ class MutualDistillationClassifier(AveragedClassifier, MetaEstimatorMixin, BaseC
         """Return a taught model, and what its like say of the rows that they have not seen."""
 
         def teach(some, said, of_fold):
-            model = InformedClassifier.like(self._model(clone_of(estimator), self.alpha))
+            model = InformedClassifier._like(self._model(clone_of(estimator), self.alpha))
             model.said, model.classes = Labels(None, said, "out-of-fold"), some.columns
             return model.fit(some.X, some.y, **of_fold)
 

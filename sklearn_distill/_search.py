@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from abc import ABC, abstractmethod
 from itertools import product
 from numbers import Real
 from typing import NamedTuple
@@ -29,7 +30,7 @@ from sklearn_distill.utils.progress import Stages, track
 from sklearn_distill.utils.rows import indexable_rows
 
 
-class DistillationSearch:
+class DistillationSearch(ABC):
     """Mixed in before a distillation: ``fit`` finds its settings first.
 
     A subclass has the parameters ``alphas``, ``augmenters``, ``student_grid``, ``scoring``, ``cv``
@@ -49,21 +50,21 @@ class DistillationSearch:
             "teacher."
         )
 
+    @abstractmethod
     def _check_fold(self, k, y):
         """Raise ValueError if nothing can be learned from the labels that fold k leaves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _knows_by_heart(self, answers, y):
         """Tell whether a teacher repeats the labels of these rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _heard(self, said, y, classes):
         """Return what was said as a fold with these labels hears it, and its classes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _row_scores(self, classes, y):
         """Return a function of (model, rows) that scores each row, which can be pickled."""
-        raise NotImplementedError
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -220,7 +221,7 @@ class DistillationSearch:
         settings = candidate.ours | {"augmenter": None}
         if not candidate.distilled:
             settings |= self._of_labels
-        return self._informed.like(
+        return self._informed._like(
             self,
             teacher=None,
             student=student,

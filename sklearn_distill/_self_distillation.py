@@ -179,7 +179,7 @@ class BaseSelfDistillation(MetaEstimatorMixin, BaseEstimator):
         return Generation(model, answers, losses)
 
     def _taught(self, rows, said, params):
-        model = self._informed.like(self._model(alpha=self.alpha))
+        model = self._informed._like(self._model(alpha=self.alpha))
         model.said, model.classes = said, rows.columns
         model.fit(rows.X, rows.y, X_unlabeled=rows.X_unlabeled, **params)
         return model.plain(type(self._model(alpha=0.0)))

@@ -10,7 +10,12 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_friedman1
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    RepeatedKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -107,6 +112,17 @@ def test_what_folds_of_labels_know_is_not_taken_for_a_gain():
     np.testing.assert_allclose(honest.losses_[0], lenient.losses_[0])
     assert honest.losses_[1] > lenient.losses_[1]
     assert honest.best_generation_ == 0
+
+
+@pytest.mark.parametrize("cv", [TimeSeriesSplit(4), RepeatedKFold(n_splits=3, random_state=0)])
+def test_folds_that_go_forward_in_time_or_come_several_times(cancer, friedman, cv):
+    """Of the first fold in time nobody can be taught by a fold before it."""
+    model = SelfDistillationClassifier(TREE, n_generations=1, cv=cv).fit(*cancer)
+    values = SelfDistillationRegressor(VALUES, n_generations=1, cv=cv).fit(*friedman)
+    assert np.isfinite(model.losses_).all()
+    assert np.isfinite(values.losses_).all()
+    with pytest.raises(ValueError, match="Set cv to 3 or more"):
+        SelfDistillationClassifier(TREE, cv=TimeSeriesSplit(2)).fit(*cancer)
 
 
 def test_two_folds_cannot_be_nested(cancer):

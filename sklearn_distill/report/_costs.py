@@ -98,11 +98,8 @@ def distil_again(model, X, y, X_test, n_students, seed):
     start = time.perf_counter()
     of_values = isinstance(last, DistillationRegressor)
     # What the teacher is asked for depends on the trust in it, if that is by deviation.
-    asking = (InformedRegressor if of_values else InformedClassifier).like(
+    asking = (DistillationRegressor if of_values else DistillationClassifier)._like(
         last, alpha=1.0, memory=memory, augmenter=None, verbose=0
-    )
-    asking = (DistillationRegressor if of_values else DistillationClassifier)(
-        **asking.get_params(deep=False)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whatever there was to be said was said in fit
@@ -112,7 +109,7 @@ def distil_again(model, X, y, X_test, n_students, seed):
         rng, y, rows = np.random.default_rng(seed), np.asarray(y), indexable_rows(rows)
         answers, fit_seconds = [], []
         for _ in range(n_students):
-            again = (InformedRegressor if of_values else InformedClassifier).like(
+            again = (InformedRegressor if of_values else InformedClassifier)._like(
                 last,
                 teacher=None,
                 student=clone_of(last.student),

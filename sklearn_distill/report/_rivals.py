@@ -8,10 +8,10 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
-from sklearn_distill._classifier import DistillationClassifier, InformedClassifier
+from sklearn_distill._classifier import DistillationClassifier
 from sklearn_distill._distilled import DistilledClassifier, DistilledRegressor
 from sklearn_distill._mutual import MutualDistillationClassifier
-from sklearn_distill._regressor import DistillationRegressor, InformedRegressor
+from sklearn_distill._regressor import DistillationRegressor
 from sklearn_distill._self_distillation import BaseSelfDistillation
 from sklearn_distill.candidates import prepared
 from sklearn_distill.export.readers._model import columns_of_student, distilled_in
@@ -68,7 +68,7 @@ def hard_twin(model):
         if settings:
             student.set_params(**settings)
         of_classes = {} if of_values else {"temperature": 1.0, "calibrate": False}
-        twin = (InformedRegressor if of_values else InformedClassifier).like(
+        twin = _distillation_of(last)._like(
             last,
             teacher=None,
             student=student,
@@ -80,7 +80,6 @@ def hard_twin(model):
             verbose=0,
             **of_classes,
         )
-        twin = _distillation_of(last)(**twin.get_params(deep=False))
     elif (student := _student_alone(last)) is not None:
         twin = _distillation_of(last)(None, clone_of(student), alpha=0.0)
     else:

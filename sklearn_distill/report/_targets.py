@@ -9,7 +9,7 @@ from sklearn_distill.report import _scores
 from sklearn_distill.report._result import TOP
 from sklearn_distill.teachers import as_values, read_output
 from sklearn_distill.utils.dispatch import is_of_kind
-from sklearn_distill.utils.rows import n_rows
+from sklearn_distill.utils.rows import n_rows, take_some
 
 #: Ranges of the real values that are looked at one by one.
 RANGES = 5
@@ -171,7 +171,7 @@ class OfValues:
     def __init__(self, model, X_test, y_test):
         check_consistent_length(X_test, y_test)
         truth = _as_table(y_test, "y_test")
-        n_outputs = metrics.answers_of(model, X_test).shape[1]
+        n_outputs = metrics.answers_of(model, take_some(X_test, 1)).shape[1]
         if truth.shape[1] != n_outputs:
             raise ValueError(
                 f"y_test has {truth.shape[1]} outputs, and the model gives {n_outputs}. Pass the "
