@@ -9,14 +9,12 @@ columns alone are different.
     python benchmarks/privileged_columns.py table privileged_columns.csv
 """
 
-import argparse
 import tempfile
-import warnings
 
 import joblib
 import numpy as np
-import pandas as pd
 from lightgbm import LGBMClassifier
+from runs import main
 from several_teachers import rows_of
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
@@ -132,25 +130,5 @@ def table(frame):
         print(f"\nROC AUC over {than}\n{text.to_string()}")
 
 
-def main():
-    """Run, or print the table of a run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    args = parser.parse_args()
-    if args.what == "table":
-        table(pd.read_csv(args.file))
-        return
-    warnings.filterwarnings("ignore")
-    print(*COLUMNS, sep=",", flush=True)
-    for name in args.sets:
-        for seed in range(args.seeds):
-            for row in run(name, seed):
-                values = [row.get(key, "") for key in COLUMNS]
-                print(*(f'"{v}"' if "," in str(v) else v for v in values), sep=",", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"run": (SETS, run)}, table, COLUMNS)

@@ -10,16 +10,15 @@ reported on the other ("report").
     python benchmarks/regression.py table report.csv
 """
 
-import argparse
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
+from runs import main
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
@@ -183,25 +182,5 @@ def table(frame):
     print(pd.DataFrame(rows).round(4).to_string(index=False))
 
 
-def main():
-    """Run, or print the table of a run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["choose", "report", "table"])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", nargs="*")
-    args = parser.parse_args()
-    if args.what == "table":
-        table(pd.read_csv(args.file))
-        return
-    warnings.filterwarnings("ignore")
-    print(*COLUMNS, sep=",", flush=True)
-    for name in args.sets or SETS[args.what]:
-        for seed in range(args.seeds):
-            for row in run(name, seed):
-                values = [row.get(key, "") for key in COLUMNS]
-                print(*(f'"{v}"' if "," in str(v) else v for v in values), sep=",", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {part: (sets, run) for part, sets in SETS.items()}, table, COLUMNS)

@@ -10,15 +10,15 @@ they are and with ``nested=False``).
     python benchmarks/self_distillation.py table self_report.csv
 """
 
-import argparse
 import sys
-import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
 from recipes import load, prepared
+from runs import main
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -123,25 +123,6 @@ def table(frame):
     print(pd.DataFrame(rows).round(4).to_string(index=False))
 
 
-def main():
-    """Run, or print the table of a run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["choose", "report", "table"])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--sets", nargs="*")
-    args = parser.parse_args()
-    if args.what == "table":
-        table(pd.read_csv(args.file))
-        return
-    warnings.filterwarnings("ignore")
-    print(*COLUMNS, sep=",", flush=True)
-    for name in args.sets or SETS[args.what]:
-        for seed in range(args.seeds):
-            for row in run(name, seed, TRIED[args.what]):
-                values = [row[key] for key in COLUMNS]
-                print(*(f'"{v}"' if "," in str(v) else v for v in values), sep=",", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    parts = {part: (sets, partial(run, tried=TRIED[part])) for part, sets in SETS.items()}
+    main(__doc__, parts, table, COLUMNS, seeds=2)

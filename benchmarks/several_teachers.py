@@ -9,16 +9,15 @@ as given and tuned.
     python benchmarks/several_teachers.py table several_teachers.csv
 """
 
-import argparse
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
+from runs import main
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import ExtraTreesClassifier
@@ -168,25 +167,5 @@ def table(frame):
         print(pd.DataFrame(summary).round(4).to_string(), f"of {taught.sum()}")
 
 
-def main():
-    """Run, or print the table of a run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    args = parser.parse_args()
-    if args.what == "table":
-        table(pd.read_csv(args.file))
-        return
-    warnings.filterwarnings("ignore")
-    print(*COLUMNS, sep=",", flush=True)
-    for name in args.sets:
-        for seed in range(args.seeds):
-            for row in run(name, seed):
-                values = [row[key] for key in COLUMNS]
-                print(*(f'"{v}"' if "," in str(v) else v for v in values), sep=",", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"run": (SETS, run)}, table, COLUMNS)
