@@ -13,6 +13,7 @@ EXAMPLES := .venv-examples
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 INTEROPERATION := .venv-interoperation
+SCALE := .venv-scale
 
 # One test process per core, and one thread in each: BLAS and OpenMP would otherwise ask for all cores in every
 # process. The processes must agree on the names of the tests, and so on the order of sets that appear in them.
@@ -95,6 +96,7 @@ $(EXAMPLES)/.installed: EXTRAS := docs,examples
 $(DOCS)/.installed: EXTRAS := docs
 $(OLDEST)/.installed $(NEWEST)/.installed: EXTRAS := test,boosters,onnx,skops
 $(INTEROPERATION)/.installed: EXTRAS := test,onnx,interoperation
+$(SCALE)/.installed: EXTRAS := test,boosters,ray,spark
 
 VERSIONS := -c constraints.txt
 $(OLDEST)/.installed: VERSIONS := -c constraints-oldest.txt
@@ -102,7 +104,7 @@ $(OLDEST)/.installed: constraints-oldest.txt
 $(NEWEST)/.installed: VERSIONS = --upgrade --upgrade-strategy eager $(shell grep '^torch==' constraints.txt)
 $(NEWEST)/.installed: newest # every time: what was the newest yesterday may not be today
 
-ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(EXAMPLES) $(OLDEST) $(NEWEST) $(INTEROPERATION)
+ENVIRONMENTS := $(TEST) $(DEMO) $(DOCS) $(EXAMPLES) $(OLDEST) $(NEWEST) $(INTEROPERATION) $(SCALE)
 $(ENVIRONMENTS:=/.installed): pyproject.toml constraints.txt Makefile
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \

@@ -19,6 +19,7 @@ from sklearn_distill._self_distillation import (
 from sklearn_distill.cascade import CascadeClassifier
 from sklearn_distill.hints import AttentionHint, LayerHint
 from sklearn_distill.report import distillation_report
+from sklearn_distill.scale import HashKFold, StoredTransferSet, label_transfer_set
 from sklearn_distill.selection import select_student
 from sklearn_distill.strategies import (
     BlendedValues,
@@ -55,6 +56,7 @@ __all__ = [
     "DistilledRegressor",
     "GradientRegression",
     "GradientTraining",
+    "HashKFold",
     "LayerHint",
     "MultiOutputDistillationClassifier",
     "MutualDistillationClassifier",
@@ -64,6 +66,7 @@ __all__ = [
     "SelfDistillationRegressor",
     "SoftBoosting",
     "StackedValues",
+    "StoredTransferSet",
     "Strategy",
     "TargetRegression",
     "TeacherEnsemble",
@@ -71,6 +74,7 @@ __all__ = [
     "WeightedLabels",
     "__version__",
     "distillation_report",
+    "label_transfer_set",
     "make_assistant_chain",
     "select_student",
 ]

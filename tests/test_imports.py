@@ -18,7 +18,7 @@ ROOMS = [
     ["hints", "augmentation", "calibration", "doubts", "trust", "tempering", "pooling"],
     ["nn"],
     ["teachers"],
-    ["labelling"],
+    ["labelling", "scale"],
     ["targets"],
     ["decoding"],
     ["strategies", "rules"],
@@ -36,7 +36,7 @@ ROOMS = [
 ]
 POSITION = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"torch", "skorch", "numba", "matplotlib", "pandas", "polars", "tqdm"}
-HEAVY |= {"xgboost", "lightgbm", "catboost", "onnx"}
+HEAVY |= {"pyarrow", "dask", "distributed", "ray", "pyspark", "xgboost", "lightgbm", "catboost", "onnx"}
 
 
 def room_of(path):

@@ -1,0 +1,442 @@
+"""Engines that run a function on many partitions: joblib, Dask, Ray and Spark, each by its idiom.
+
+What all calls share, the teachers, is shipped to a worker once and unpacked there once.
+"""
+
+import pickle
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from uuid import uuid4
+
+import numpy as np
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_distill.scale._form import kinds_of_frame
+from sklearn_distill.scale._sources import (
+    PARTITION_ROWS,
+    FramePartition,
+    concatenated,
+    rows_with_label,
+)
+
+#: Extras of the package that install an engine.
+EXTRAS = {"dask": "scale", "ray": "ray", "spark": "spark"}
+
+#: Times that an engine tries a partition again whose worker was lost.
+RETRIES = 3
+
+
+class Engine(ABC):
+    """Runs ``function(shared, item)``."""
+
+    @abstractmethod
+    def map(self, function, items, shared, n_jobs):
+        """Yield what a function returns for each of some items, in any order.
+
+        Parameters
+        ----------
+        function : callable
+        items : list
+        shared : object
+            First argument of all calls.
+        n_jobs : int or None
+        """
+
+
+class JoblibEngine(Engine):
+    """Threads of this process, or the workers of a ``parallel_config`` of the user's."""
+
+    def map(self, function, items, shared, n_jobs):
+        """See :class:`Engine`."""
+        backend, _ = get_active_backend(prefer="threads")
+        in_threads = getattr(backend, "supports_sharedmem", False)
+        if in_threads:
+            call = partial(function, shared)
+            # A torch module has one mode and one place for all threads.
+            n_jobs = 1 if any(reader.modules for reader in _readers(shared)) else n_jobs
+        else:
+            call = partial(_call, function, Shipment.of(shared))
+        calls = (delayed(call)(item) for item in items)
+        try:
+            parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
+        except ValueError:  # multiprocessing and Ray give a list or nothing
+            parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+        try:
+            yield from parallel(calls)
+        except Exception as error:
+            if type(error).__name__ not in ("TerminatedWorkerError", "BrokenProcessPool"):
+                raise
+            raise _lost(error) from error
+
+
+class DaskEngine(Engine):
+    """The workers of the current Dask client; without one, Dask's threads."""
+
+    def map(self, function, items, shared, n_jobs):
+        """See :class:`Engine`."""
+        _check_no_jobs(n_jobs, "Dask")
+        import dask
+
+        client = _dask_client()
+        if client is None:
+            yield from dask.compute(*(dask.delayed(function)(shared, item) for item in items))
+            return
+        shipped = _scatter(client, shared)
+        futures = client.map(
+            partial(_call_turned, function), items, shipped=shipped, pure=False, retries=RETRIES
+        )
+        yield from _as_completed(futures)
+
+    def map_frames(self, job, source, shared, n_jobs):
+        """Yield summaries of the partitions of a Dask data frame."""
+        _check_no_jobs(n_jobs, "Dask")
+        import pandas as pd
+
+        client = _dask_client()
+        shipped = shared if client is None else _scatter(client, shared)
+        summaries = source.frame[job.columns].map_partitions(
+            _label_dask_partition,
+            job,
+            shipped,
+            source.first_rows,
+            meta=pd.DataFrame({"summary": pd.Series(dtype=object)}),
+        )
+        if client is None:
+            yield from summaries.compute()["summary"]
+            return
+        for frame in _as_completed(client.compute(summaries.to_delayed(), retries=RETRIES)):
+            yield from frame["summary"]
+
+
+class RayEngine(Engine):
+    """Tasks of Ray, which tries them again if their worker is lost."""
+
+    def map(self, function, items, shared, n_jobs):
+        """See :class:`Engine`."""
+        _check_no_jobs(n_jobs, "Ray")
+        import ray
+
+        shipped = ray.put(Shipment.of(shared))
+        remote = ray.remote(max_retries=RETRIES)(_call)
+        waiting, running = list(items), []
+        most = max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
+        while waiting or running:
+            while waiting and len(running) < most:
+                running.append(remote.remote(function, shipped, waiting.pop(0)))
+            done, running = ray.wait(running, num_returns=1)
+            yield from ray.get(done)
+
+    def map_frames(self, job, source, shared, n_jobs):
+        """Yield summaries of the blocks of a Ray data set."""
+        _check_no_jobs(n_jobs, "Ray")
+        import ray
+
+        summaries = source.frame.select_columns(job.columns).map_batches(
+            _label_ray_block,
+            batch_size=None,
+            batch_format="pandas",
+            fn_args=(job, ray.put(Shipment.of(shared))),
+        )
+        for row in summaries.iter_rows():
+            yield pickle.loads(row["summary"])
+
+
+class SparkEngine(Engine):
+    """Executors of the active Spark session."""
+
+    def map(self, function, items, shared, n_jobs):
+        """See :class:`Engine`."""
+        _check_no_jobs(n_jobs, "Spark")
+        context = _spark_session().sparkContext
+        shipped = context.broadcast(Shipment.of(shared))
+        calls = context.parallelize(list(items), max(1, len(items)))
+        yield from calls.map(lambda item: _call(function, shipped.value, item)).collect()
+
+    def map_frames(self, job, source, shared, n_jobs):
+        """Yield summaries of pieces of the partitions of a Spark data frame."""
+        _check_no_jobs(n_jobs, "Spark")
+        shipped = _spark_session().sparkContext.broadcast(Shipment.of(shared))
+
+        def label(frames):
+            readers = shipped.value.unpacked()
+            for frame in _joined(frames, PARTITION_ROWS):
+                yield _as_bytes(job(readers, FramePartition(None, frame, "rows of a partition")))
+
+        columns = [f"`{name}`" for name in job.columns]
+        summaries = source.frame.select(*columns).mapInPandas(label, "summary binary")
+        for row in summaries.toLocalIterator():
+            yield pickle.loads(bytes(row["summary"]))
+
+
+ENGINES = {"joblib": JoblibEngine, "dask": DaskEngine, "ray": RayEngine, "spark": SparkEngine}
+
+
+# -- frames of an engine's own ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterSource:
+    """A frame that lies on an engine's workers.
+
+    Attributes
+    ----------
+    frame : dask.dataframe.DataFrame, ray.data.Dataset or pyspark.sql.DataFrame
+    engine : str
+    kinds : dict of str to str
+    """
+
+    frame: object
+    engine: str
+    kinds: dict
+    first_rows: tuple | None = None
+
+    can_be_read_again = False
+
+    @property
+    def ordered(self):
+        """Whether its rows have an order, which is the same at every look."""
+        return self.engine == "dask"
+
+    @classmethod
+    def of(cls, frame, engine):
+        """Return the source of a frame."""
+        source = cls(frame, engine, {})
+        return cls(frame, engine, kinds_of_frame(source.head(1000)))
+
+    def with_positions(self):
+        """Return the source with the position of the first row of each partition."""
+        lengths = self.frame.map_partitions(len).compute()
+        first_rows = np.cumsum([0, *lengths])[:-1]
+        return ClusterSource(self.frame, self.engine, self.kinds, tuple(first_rows.tolist()))
+
+    def head(self, n):
+        """Return some rows as a pandas frame."""
+        if self.engine == "dask":
+            return self.frame.head(n, npartitions=-1)
+        if self.engine == "ray":
+            return self.frame.limit(n).to_pandas()
+        return self.frame.limit(n).toPandas()
+
+    def labeled(self, target, columns):
+        """Return the rows that have a label, as a pandas frame."""
+        frame = self.frame
+        if self.engine == "dask":
+            return frame[frame[target].notnull()][columns].compute().reset_index(drop=True)
+        if self.engine == "ray":
+            kept = frame.select_columns(columns).map_batches(
+                _rows_with_label, batch_format="pandas", fn_args=(target,)
+            )
+            return kept.to_pandas(limit=None)
+        names = [f"`{name}`" for name in columns]
+        return frame.where(frame[target].isNotNull()).select(*names).toPandas()
+
+
+def engine_of(frame):
+    """Return the engine on which a frame lies, or None."""
+    library = type(frame).__module__.partition(".")[0]
+    if library in ("dask", "dask_expr") and hasattr(frame, "map_partitions"):
+        return "dask"
+    if library == "ray" and hasattr(frame, "map_batches"):
+        return "ray"
+    if library == "pyspark" and hasattr(frame, "mapInPandas"):
+        return "spark"
+    return None
+
+
+def _label_dask_partition(frame, job, shipped, first_rows, partition_info=None):
+    import pandas as pd
+
+    if partition_info is None or (len(frame) == 0 and partition_info["number"] == -1):
+        return pd.DataFrame({"summary": pd.Series(dtype=object)})  # Dask asks what comes out
+    i = partition_info["number"]
+    partition = FramePartition(
+        f"part-{i:06d}",
+        frame,
+        f"partition {i}",
+        None if first_rows is None else first_rows[i],
+    )
+    readers = shipped.unpacked() if isinstance(shipped, Shipment) else shipped
+    summaries = [job(readers, partition)] if len(frame) else []
+    return pd.DataFrame({"summary": pd.Series(summaries, dtype=object)})
+
+
+def _label_ray_block(frame, job, shipped):
+    if not len(frame):
+        return {"summary": np.array([], dtype=object)}
+    import ray
+
+    readers = ray.get(shipped).unpacked()
+    found = job(readers, FramePartition(None, frame, "a block of rows"))
+    return {"summary": np.array([pickle.dumps(found)], dtype=object)}
+
+
+def _rows_with_label(frame, target):
+    return rows_with_label([frame], target)
+
+
+def _as_bytes(found):
+    import pandas as pd
+
+    return pd.DataFrame({"summary": [pickle.dumps(found)]})
+
+
+def _joined(frames, n):
+    """Join small frames until there are ``n`` rows."""
+    waiting, rows = [], 0
+    for frame in frames:
+        waiting.append(frame)
+        rows += len(frame)
+        if rows >= n:
+            yield concatenated(waiting)
+            waiting, rows = [], 0
+    if rows:
+        yield concatenated(waiting)
+
+
+# -- shipping ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Shipment:
+    """Something pickled once, that a process unpickles once, however often it gets it.
+
+    Attributes
+    ----------
+    payload : ndarray of uint8
+        An array, which engines share between the processes of a machine.
+    key : str
+    """
+
+    payload: np.ndarray
+    key: str
+
+    @classmethod
+    def of(cls, thing):
+        """Pack a thing. Torch modules travel on the CPU: a worker may have no other device."""
+        with _on_cpu(thing) as portable:
+            payload = _cloudpickle().dumps(portable, protocol=pickle.HIGHEST_PROTOCOL)
+        return cls(np.frombuffer(payload, dtype=np.uint8), uuid4().hex)
+
+    def unpacked(self):
+        """Return the thing, on the device of this worker."""
+        with _UNPACKING:
+            if self.key not in _UNPACKED:
+                thing = pickle.loads(memoryview(np.ascontiguousarray(self.payload)))
+                _to_device(thing)
+                _UNPACKED.clear()  # of the calls before: a worker may live long
+                _UNPACKED[self.key] = thing
+            return _UNPACKED[self.key]
+
+
+_UNPACKED, _UNPACKING = {}, Lock()
+
+
+class _on_cpu:
+    """A context that gives things whose torch modules are on the CPU: copies, if they were not."""
+
+    def __init__(self, thing):
+        self.thing = thing
+
+    def __enter__(self):
+        modules = [module for reader in _readers(self.thing) for module in reader.modules]
+        away = [m for m in modules if any(p.device.type != "cpu" for p in m.parameters())]
+        if not away:
+            return self.thing
+        import copy
+
+        twin = copy.deepcopy(self.thing)
+        for reader in _readers(twin):
+            for module in reader.modules:
+                module.to("cpu")
+        return twin
+
+    def __exit__(self, *exception):
+        return None
+
+
+def _to_device(thing):
+    """Move the torch modules of a copy that is ours to the accelerator of this worker."""
+    modules = [module for reader in _readers(thing) for module in reader.modules]
+    if modules and sys.modules["torch"].cuda.is_available():
+        for module in modules:
+            module.to("cuda")
+
+
+def _cloudpickle():
+    """Return the pickler that knows functions and classes of the main script by their content."""
+    try:
+        import cloudpickle
+    except ImportError:  # before 1.6, joblib brought its own
+        from joblib.externals import cloudpickle
+    return cloudpickle
+
+
+def _readers(shared):
+    return [one for one in shared if hasattr(one, "modules")] if isinstance(shared, list) else []
+
+
+def _call(function, shipped, item):
+    return function(shipped.unpacked(), item)
+
+
+def _call_turned(function, item, shipped):
+    return _call(function, shipped, item)
+
+
+def _scatter(client, shared):
+    return client.scatter(Shipment.of(shared), broadcast=True, hash=False)
+
+
+def _as_completed(futures):
+    """Yield results as they come; what failed for good is raised when all others are through."""
+    from distributed import as_completed
+
+    lost = None
+    for future in as_completed(futures):
+        if future.status == "error":
+            lost = future.exception()
+        else:
+            yield future.result()
+    if lost is not None:
+        raise _lost(lost) from lost
+
+
+def _lost(error):
+    return RuntimeError(
+        f"A worker was lost ({type(error).__name__}), maybe because it ran out of memory. The "
+        "finished partitions are kept: call it again, and it goes on where it was; with fewer "
+        "jobs, or smaller batch_rows, if memory was short."
+    )
+
+
+def _dask_client():
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def _spark_session():
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is None:
+        raise RuntimeError(
+            "There is no Spark session. Make one: SparkSession.builder.getOrCreate()."
+        )
+    return session
+
+
+def _check_no_jobs(n_jobs, engine):
+    if n_jobs is not None:
+        raise ValueError(
+            f"n_jobs={n_jobs} is for engine='joblib'. {engine} runs as many tasks as its workers "
+            "have room for: set their number there."
+        )
