@@ -290,7 +290,11 @@ class BaseDistillation(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator, 
 
     def _choose_strategy(self, student, asks_teacher):
         """Return a copy of the strategy that teaches this student, with all it inherits."""
-        strategy = clone(self._select_strategy(student, asks_teacher))
+        return self._with_own_settings(self._select_strategy(student, asks_teacher))
+
+    def _with_own_settings(self, strategy):
+        """Return a copy of a strategy, with all it inherits."""
+        strategy = clone(strategy)
         settings = strategy.get_params(deep=False)
         # None is "not set": 0 is a seed.
         strategy.set_params(

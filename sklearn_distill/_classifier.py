@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sklearn_distill._base import BaseDistillation, Informed
 from sklearn_distill._distilled import DecodedClassifier, DistilledClassifier
+from sklearn_distill._streaming import LearnsFromBatches
 from sklearn_distill.calibration import calibrating_factor
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.doubts import knows_by_heart, warn_if_contradicting
@@ -33,7 +34,7 @@ from sklearn_distill.utils.progress import stage
 from sklearn_distill.utils.rows import n_rows
 
 
-class DistillationClassifier(DecodedClassifier, BaseDistillation):
+class DistillationClassifier(LearnsFromBatches, DecodedClassifier, BaseDistillation):
     """Teach a small student classifier with the soft labels of a strong teacher.
 
     What is to be learned of a row is the *blend* of its real label and the teacher's opinion,
@@ -149,9 +150,10 @@ default=None
     teacher_ : estimator or None
         The teacher itself if it came fitted; else a clone fitted on all rows. None if there was
         none, or if ``alpha=0`` left it unfitted.
-    label_source_ : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given"} or None
+    label_source_ : {"out-of-fold", "out-of-bag", "in-sample", "fitted", "given", "stored"} or None
         How the teacher came to know the training rows: "fitted" is one that was fitted elsewhere,
-        maybe on these very rows, "given" is ``teacher_output``. None if nobody asked it.
+        maybe on these very rows, "given" is ``teacher_output``, "stored" a transfer set on disk.
+        None if nobody asked it.
     strategy_ : Strategy
         What taught the student (for a classifier with ``alpha=0``, one that only fits it).
     student_columns_ : Columns or None
@@ -160,6 +162,8 @@ default=None
         What was settled for, where "auto" left it open.
     reason_ : str
         Why these, in a sentence.
+    n_batches_ : int
+        Calls of ``partial_fit``. Only after these.
     n_features_in_ : int
         Number of features seen during ``fit``. Only if the student has it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

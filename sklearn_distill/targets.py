@@ -78,9 +78,27 @@ class SoftTargets:
         row_alpha, row_weight = _shares_of_rows(
             len(labels), n_rows, alpha, sample_weight, unlabeled_weight
         )
+        return cls.from_shares(classes, labels, log_proba, row_alpha, row_weight, temperature)
+
+    @classmethod
+    def from_shares(cls, classes, labels, log_proba, row_alpha, row_weight, temperature=1.0):
+        """Make targets of the share of the teacher in each row, and of the rows' weights.
+
+        Rows of which the teacher says nothing, NaN for every class, are learned from their labels
+        alone.
+
+        Parameters
+        ----------
+        classes, labels, log_proba, row_alpha, row_weight, temperature
+            As the attributes.
+
+        Returns
+        -------
+        SoftTargets
+        """
         silent = np.zeros(0) if log_proba is None else np.isnan(log_proba).all(axis=1)
         if silent.any():
-            row_alpha[silent] = 0.0
+            row_alpha = np.where(silent, 0.0, row_alpha)
             log_proba = np.where(silent[:, None], -np.log(len(classes)), log_proba)
         return cls(classes, labels, log_proba, row_alpha, row_weight, float(temperature))
 
@@ -337,6 +355,8 @@ class TransferSet:
 
     def all_rows(self):
         """Return the rows of X, then those of X_unlabeled, in X's container."""
+        if n_rows(self.X) == 0 and n_rows(self.X_unlabeled):
+            return self.X_unlabeled
         return stack_rows(self.X, self.X_unlabeled)
 
     def take(self, rows):

@@ -32,7 +32,7 @@ def untemper(proba, temperature):
     return temper(proba, 1 / temperature)
 
 
-def lift_zeros(log_proba, floor):
+def lift_zeros(log_proba, floor, has_zeros=None):
     """Return log-probabilities in which no class is impossible.
 
     Forests, neighbours and trees count votes. A class without a vote gets an exact zero, which
@@ -48,6 +48,8 @@ def lift_zeros(log_proba, floor):
         fold without it). A row of which it knows nothing stays as it is.
     floor : float
         Smallest probability of a class, times the number of classes.
+    has_zeros : bool, default=None
+        Whether there is an exact zero, if these are not all the rows there are; None looks.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def lift_zeros(log_proba, floor):
     """
     least = np.log(floor / log_proba.shape[1])
     unknown = np.isnan(log_proba)
-    if np.isneginf(log_proba).any():
+    if np.isneginf(log_proba).any() if has_zeros is None else has_zeros:
         lifted = np.fmax(log_proba, least)
     elif unknown.any():
         lifted = np.where(unknown, least, log_proba)

@@ -22,7 +22,7 @@ ROOMS = [
     ["targets"],
     ["decoding"],
     ["strategies", "rules"],
-    ["_base", "_distilled"],
+    ["_base", "_distilled", "_streaming"],
     ["_classifier", "_regressor", "_comparison", "_generations"],
     ["_search"],
     ["_classifier_cv", "_regressor_cv", "_self_distillation", "_mutual", "_assistants"],
@@ -36,7 +36,17 @@ ROOMS = [
 ]
 POSITION = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"torch", "skorch", "numba", "matplotlib", "pandas", "polars", "tqdm"}
-HEAVY |= {"pyarrow", "dask", "distributed", "ray", "pyspark", "xgboost", "lightgbm", "catboost", "onnx"}
+HEAVY |= {
+    "pyarrow",
+    "dask",
+    "distributed",
+    "ray",
+    "pyspark",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "onnx",
+}
 
 
 def room_of(path):

@@ -48,7 +48,7 @@ def reference(margins, targets, row):
 def derivatives(margins, targets, start=None, **settings):
     if start is None:
         start = 0.0 if margins.ndim == 1 else np.zeros(margins.shape[1])
-    with HintonLoss(targets, **settings) as loss:
+    with HintonLoss.of(targets, **settings) as loss:
         gradient, hessian = loss.derivatives(margins, start)
     return gradient.copy(order="K"), hessian.copy(order="K")
 
@@ -235,7 +235,7 @@ def test_threads_change_nothing(monkeypatch, n_classes):
     targets, margins = make_targets(n_classes), make_margins(n_classes)
     expected = derivatives(margins, targets, n_jobs=1)
     monkeypatch.setattr("sklearn_distill.strategies.boosting._loss.ENTRIES_PER_THREAD", 50)
-    with HintonLoss(targets, n_jobs=3) as loss:
+    with HintonLoss.of(targets, n_jobs=3) as loss:
         assert len(loss._parts) == 3
     for got, wanted in zip(derivatives(margins, targets, n_jobs=3), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)

@@ -167,6 +167,55 @@ def _is_callbacks_own(error):
     return isinstance(traceback.tb_frame.f_locals.get("self"), Callback)
 
 
+class StreamMixin(InMemoryMixin):
+    """Training on rows that come part by part, each of them in memory for its turn alone."""
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Train on all that comes: there is nothing to hold out that would stand for the rest."""
+        return X, None
+
+    def get_iterator(self, dataset, training=False):
+        """Iterate over slices of one part after the other."""
+        return _BatchesOfParts(self, dataset)
+
+
+class _BatchesOfParts:
+    """The batches of an epoch, as skorch asks for them."""
+
+    def __init__(self, net, parts):
+        self.net, self.parts, self.epoch = net, parts, -1
+
+    def __iter__(self):
+        net, self.epoch = self.net, self.epoch + 1
+        for X, targets in self.parts(self.epoch):
+            objective = net.objective_
+            objective.set_rows(*targets)
+            X = inputs_for(net.module_, X, net.device)
+            yield from InMemoryMixin.get_iterator(net, InMemoryRows(X, objective.labels), True)
+
+
+def train_on_stream(net, parts, objective, fit_params=None):
+    """Train a skorch net on rows that come part by part, in place, and return it.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+    parts : callable
+        Yields, for the number of an epoch, rows and the arguments of
+        :meth:`~sklearn_distill.nn.objective.Objective.set_rows` for them.
+    objective : Objective
+    fit_params : dict, default=None
+        For the module's ``forward``.
+    """
+    vars(net)["objective_"] = objective
+    try:
+        with behaving(net, StreamMixin), same_threads():
+            net.fit(parts, None, **(fit_params or {}))
+    finally:
+        del vars(net)["objective_"]
+    return net
+
+
 def train_in_memory(net, X, objective, fit_params=None):
     """Train a skorch net on an objective, in place, and return it.
 
@@ -266,6 +315,7 @@ def as_net(
     patience=None,
     verbose=0,
     values=False,
+    steps_per_epoch=None,
 ):
     """Return a skorch net of a bare module, with sensible settings.
 
@@ -284,13 +334,15 @@ def as_net(
         Of the validation split.
     values : bool, default=False
         Whether it learns values instead of classes.
+    steps_per_epoch : int, default=None
+        None counts the batches of these rows.
     max_epochs, lr, weight_decay, batch_size, validation_fraction, patience, verbose : see \
 :class:`~sklearn_distill.GradientTraining`
     """
-    batch_size = batch_size or 2 ** int(np.clip(np.log2(n_rows / 32), 4, 8))
+    batch_size = batch_size or batch_size_for(n_rows)
     train_split = HoldOut(validation_fraction, seed) if validation_fraction else None
     n_valid = len(train_split.rows(labels)) if train_split else 0
-    per_epoch = n_batches(n_rows - n_valid, batch_size)
+    per_epoch = steps_per_epoch or n_batches(n_rows - n_valid, batch_size)
     max_epochs = max_epochs or int(np.clip(STEPS / per_epoch, *EPOCHS))
     schedule = LRScheduler(
         policy=torch.optim.lr_scheduler.OneCycleLR,
@@ -370,6 +422,11 @@ def warn_of_unused_parts(net, criteria):
             UserWarning,
             stacklevel=2,
         )
+
+
+def batch_size_for(n_rows):
+    """Return the power of two below a thirty-second of the rows, from 16 to 256."""
+    return 2 ** int(np.clip(np.log2(n_rows / 32), 4, 8))
 
 
 class HoldOut:

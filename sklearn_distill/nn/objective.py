@@ -94,10 +94,7 @@ class Objective:
         seed=0,
         hints=None,
     ):
-        def tensor(values, dtype=torch.float32):
-            return torch.as_tensor(values, dtype=dtype, device=device)
-
-        self.n_labeled = len(labels)
+        self.device = device
         self.n_classes = n_classes
         self.temperature = temperature
         self.loss_on_logits = loss
@@ -106,18 +103,35 @@ class Objective:
         self.generator = torch.Generator().manual_seed(seed)
         self.output = None
         self.doubtful = False
+        self.valid_weight = None if valid_weight is None else relative(valid_weight, self._tensor)
+        self.set_rows(labels, log_proba, row_alpha, row_weight)
+
+    def _tensor(self, values, dtype=torch.float32):
+        return torch.as_tensor(values, dtype=dtype, device=self.device)
+
+    def set_rows(self, labels, log_proba, row_alpha, row_weight, mean_weight=None):
+        """Set what is to be learned of the rows, whose numbers the batches have.
+
+        Parameters
+        ----------
+        labels, log_proba, row_alpha, row_weight
+            As those of the class.
+        mean_weight : float, default=None
+            Of all the rows that there are; None takes these.
+        """
+        tensor = self._tensor
+        self.n_labeled = len(labels)
         self.labels = tensor(labels, torch.int64)
         self.log_proba = None if log_proba is None else tensor(log_proba)
         if len(row_alpha) > self.n_labeled:
             # A row without a label shows callbacks the teacher's; its loss has no use for it.
             best = self.log_proba[self.n_labeled :].argmax(dim=1)
             self.labels = torch.cat([self.labels, best])
-        own_alpha = row_alpha[: self.n_labeled]
+        own_alpha = row_alpha[: self.n_labeled] if self.n_labeled else row_alpha
         # One alpha for all, or equal weights, is by far the most frequent. The loss then is the
         # plain formula: faster, and with alpha=0 torch's own cross-entropy to the last bit.
         self.alpha = float(own_alpha[0]) if np.ptp(own_alpha) == 0 else tensor(row_alpha)
-        self.weight = relative(row_weight, tensor)
-        self.valid_weight = None if valid_weight is None else relative(valid_weight, tensor)
+        self.weight = relative(row_weight, tensor, mean_weight)
 
     def renew(self, net, tensors):
         """Put the rows of the next epoch, and the teacher's labels, in the place of the last."""
@@ -287,9 +301,11 @@ def _in_words(who, n_rows):
         ) from error
 
 
-def relative(weight, tensor):
-    """Return weights divided by their mean, as a tensor; None if they are all equal."""
-    return None if np.ptp(weight) == 0 else tensor(weight / weight.mean())
+def relative(weight, tensor, mean=None):
+    """Return weights divided by their mean, as a tensor; None if they are all equal to it."""
+    if np.ptp(weight) == 0 and mean in (None, weight[0]):
+        return None
+    return tensor(weight / (weight.mean() if mean is None else mean))
 
 
 def _rows_not_finite(X):

@@ -33,7 +33,7 @@ class HashKFold(BaseCrossValidator):
     >>> folds.fold_of(["a", "b", "c", "d"])
     array([2, 2, 1, 0])
     >>> [len(test) for _, test in folds.split(np.zeros((9, 1)), groups=np.arange(9))]
-    [3, 4, 2]
+    [3, 3, 3]
     """
 
     def __init__(self, n_splits=5, random_state=0):

@@ -27,6 +27,8 @@ class PartSummary(NamedTuple):
     n_rows, n_labeled : int
     labeled_weight, unlabeled_weight : float
         Sum of the weights of rows with and without a real label.
+    n_zeros : int
+        Rows to which a teacher gave an exact zero.
     seconds : float
         Of reading, asking and writing; 0 if it was there already.
     remarks : Remarks
@@ -41,6 +43,7 @@ class PartSummary(NamedTuple):
     n_labeled: int = 0
     labeled_weight: float = 0.0
     unlabeled_weight: float = 0.0
+    n_zeros: int = 0
     seconds: float = 0.0
     remarks: Remarks = Remarks()
     error: Exception | None = None
@@ -187,6 +190,7 @@ class LabellingJob:
         counts["n_labeled"] += int(known.sum())
         counts["labeled_weight"] += float(weight[known].sum())
         counts["unlabeled_weight"] += float(weight[~known].sum())
+        counts["n_zeros"] += int(np.isneginf(log_proba).any(axis=1).sum())
         further = [self.target, self.sample_weight, *self.kept]
         for name in further:
             if name is not None and name not in columns:
@@ -194,7 +198,7 @@ class LabellingJob:
         return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
-_COUNTS = ("n_rows", "n_labeled", "labeled_weight", "unlabeled_weight")
+_COUNTS = ("n_rows", "n_labeled", "labeled_weight", "unlabeled_weight", "n_zeros")
 
 
 def _checked(weight):

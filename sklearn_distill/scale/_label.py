@@ -29,7 +29,7 @@ from sklearn_distill.teachers import Remarks, TeacherReader, as_teacher, warn_ho
 from sklearn_distill.utils.content import content_key
 from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.pipelines import weight_keyword
-from sklearn_distill.utils.rows import short
+from sklearn_distill.utils.rows import check_whole_number, short
 
 #: Rows that a teacher is asked about before anything is started.
 ROWS_TO_TRY = 32
@@ -157,7 +157,7 @@ def label_transfer_set(
     >>> bool(model.score(frame[300:], y[300:]) > 0.8)
     True
     """
-    _check_whole_number(batch_rows, "batch_rows")
+    check_whole_number(batch_rows, "batch_rows")
     source, engine_name = _open_source(source, engine)
     reader = TeacherReader.of(as_teacher(teacher))
     folds = _folds(cv, reader, target)
@@ -280,11 +280,6 @@ def _check_installed(package, what, extra):
             f"{what} needs {package}, which is not installed: pip install "
             f"'sklearn-distill[{extra}]'."
         )
-
-
-def _check_whole_number(value, name):
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an int of 1 or more. Got {value!r} instead.")
 
 
 def _folds(cv, reader, target):
@@ -515,6 +510,7 @@ def _checked(summaries, source, key):
             "n_labeled": summary.n_labeled,
             "labeled_weight": summary.labeled_weight,
             "unlabeled_weight": summary.unlabeled_weight,
+            "n_zeros": summary.n_zeros,
         }
         for summary in sorted(summaries, key=lambda summary: summary.name)
     ]

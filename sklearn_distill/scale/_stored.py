@@ -184,6 +184,11 @@ class StoredTransferSet:
         """The same of those that have none."""
         return sum(part["unlabeled_weight"] for part in self._parts)
 
+    @property
+    def has_zeros(self):
+        """Whether a teacher gave an exact zero to a class in any row."""
+        return any(part["n_zeros"] for part in self._parts)
+
     def part(self, i):
         """Return the transfer set of one part, for a worker of its own.
 
@@ -214,7 +219,8 @@ class StoredTransferSet:
             Rows of a batch. Without ``shuffle`` a part ends with a smaller one.
         shuffle : bool, default=False
             Whether parts come in a random order, of which several are read at once and mixed.
-            Rows of one batch are then from up to eight places of the whole, in random order.
+            Rows of one batch are then from up to eight places of the whole, in random order, and
+            all batches but the last have ``batch_rows`` rows.
         random_state : int, default=0
             Seeds it.
 
@@ -250,10 +256,11 @@ class StoredTransferSet:
                     continue
                 pieces.append(found)
                 n += len(found.labels)
-                if n >= batch_rows:
-                    yield _shuffled(pieces, rng)
-                    pieces, n = [], 0
-        if pieces:
+                while n >= batch_rows:
+                    mixed = _shuffled(pieces, rng)
+                    yield take_batch(mixed, np.arange(batch_rows))
+                    pieces, n = [take_batch(mixed, np.arange(batch_rows, n))], n - batch_rows
+        if n:
             yield _shuffled(pieces, rng)
 
     def sample(self, n, random_state=0):

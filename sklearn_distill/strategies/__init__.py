@@ -39,6 +39,7 @@ __all__ = [
     "counted_class_weight",
     "loss_of",
     "select_strategy",
+    "select_strategy_for_batches",
     "select_strategy_of_values",
     "teach",
     "warn_of_last_resort",
@@ -142,6 +143,44 @@ def select_strategy(strategy, student):
     if strategy == "auto":
         raise TypeError(_cannot_learn(bare, objections))
     raise TypeError(_cannot_be_taught(bare, *objections.popitem()))
+
+
+def select_strategy_for_batches(strategy, student):
+    """Return the strategy that teaches a student batch by batch.
+
+    Parameters
+    ----------
+    strategy : "auto", a key of :data:`STRATEGIES`, or a Strategy
+    student : estimator
+        May be a Pipeline.
+
+    Returns
+    -------
+    Strategy
+
+    Raises
+    ------
+    TypeError
+        If none can; the message says which students learn so.
+    """
+    bare = last_step(student)
+    if isinstance(strategy, Strategy):
+        wanted = [strategy]
+    else:
+        wanted = [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
+    objections = []
+    for candidate in wanted:
+        objection = candidate.objection(bare) or candidate.objection_to_stream(bare)
+        if objection is None:
+            return candidate
+        if candidate.objection(bare) is None:
+            objections.append(f"{candidate.name!r} {objection}")
+    raise TypeError(
+        f"{name_of(bare)} cannot learn batch by batch: {objections[0] if objections else ''}. "
+        "Students that can have partial_fit (SGDClassifier, MLPClassifier, naive Bayes, "
+        "SGDRegressor, ...), or are torch modules, skorch nets, XGBClassifier or LGBMClassifier. "
+        "Teach others with rows that fit into memory: stored.read()."
+    )
 
 
 def warn_of_last_resort(strategy, student):

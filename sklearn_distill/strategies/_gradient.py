@@ -215,6 +215,68 @@ class GradientTraining(Strategy):
         shape = tuple(rows.shape[1:]) if hasattr(rows, "shape") else None
         return student, self._decoder(targets, objective, shape, student, rows)
 
+    def objection_to_stream(self, student):
+        """Return why a student cannot be taught batch by batch, or None."""
+        if self.hints:
+            return "needs the teacher itself for hints, which is not here"
+        if self.class_weight == "balanced":
+            return "needs all rows to count them for class_weight='balanced'"
+        if not is_module(student) and student.train_split and not _is_default_split(student):
+            return "cannot hold out rows of a stream: pass train_split=None"
+        return self.objection(student)
+
+    def teach_stream(self, student, stream):
+        """Train the bare network on one part of the rows after the other."""
+        from sklearn_distill.nn import net as nets
+
+        bare = is_module(student)
+        device = (self.device if bare else student.device) or "cpu"
+        seed = own_rng(self.random_state).randint(np.iinfo(np.int32).max)
+        sample = stream.sample(1024)
+        self._check_targets(sample.targets)
+        with nets.seeded(seed):
+            rows = sample.all_rows()
+            if bare:
+                n_epochs, batch_rows, student = self._net_of_stream(student, rows, stream, seed)
+            else:
+                nets.warn_of_unused_parts(student, self._criteria())
+                n_epochs, batch_rows = student.max_epochs, stream.batch_rows
+            objective = self._objective(student, sample.targets, bare, device, seed, None)
+            class_weight = self._class_weight(student, sample.targets)
+
+            def parts(epoch):
+                for part in stream.batches(batch_rows, shuffle=True, epoch=epoch):
+                    targets = part.targets.with_class_weight(class_weight)
+                    shares = targets.row_alpha, targets.row_weight, stream.mean_weight
+                    yield part.all_rows(), (targets.labels, targets.log_proba, *shares)
+
+            with _set_for_stream(student, stream.max_epochs or n_epochs):
+                nets.train_on_stream(student, parts, objective)
+        if bare:
+            nets.forget_training(student)
+        shape = tuple(rows.shape[1:]) if hasattr(rows, "shape") else None
+        return student, self._decoder(sample.targets, objective, shape, student, rows)
+
+    def _net_of_stream(self, module, rows, stream, seed):
+        """Return the number of epochs, the rows of a part, and a skorch net of a bare module."""
+        from sklearn_distill.nn import net as nets
+        from sklearn_distill.nn.batches import inputs_for
+
+        module = (module() if isinstance(module, type) else module).to(self.device)
+        rows = inputs_for(module, rows, self.device)
+        settings = {key: getattr(self, key) for key in _OF_BARE_MODULES}
+        batch_size = self.batch_size or nets.batch_size_for(stream.n_rows)
+        # Parts of whole batches, so that the schedule knows the number of steps.
+        batch_rows = max(1, stream.batch_rows // batch_size) * batch_size
+        full, rest = divmod(stream.n_rows, batch_rows)
+        steps = full * (batch_rows // batch_size) + -(-rest // batch_size)
+        n_epochs = stream.max_epochs or self.max_epochs
+        n_epochs = n_epochs or max(1, -(-nets.STEPS // steps))
+        settings |= {"validation_fraction": None, "batch_size": batch_size}
+        settings |= {"max_epochs": n_epochs, "steps_per_epoch": steps}
+        net = nets.as_net(module, rows, np.zeros(0), stream.n_rows, seed=seed, **settings)
+        return n_epochs, batch_rows, net
+
     # -- what is another thing for values ------------------------------------------------------
 
     #: Whether values are taught, and not classes.
@@ -337,6 +399,24 @@ class GradientTraining(Strategy):
             name, hints = _hints_of_member(hints, teacher)
             teacher, rows = teacher.member(name, rows)
         return self._on_trained(hints, bare), *innermost(teacher, rows)
+
+
+def _is_default_split(net):
+    """Tell whether a net holds out rows as skorch does unless it is told otherwise."""
+    from skorch.dataset import ValidSplit
+
+    return type(net.train_split) is ValidSplit
+
+
+@contextmanager
+def _set_for_stream(net, max_epochs):
+    """Have a net train for so many epochs without holding out rows, and put both back."""
+    before = {"max_epochs": net.max_epochs, "train_split": net.train_split}
+    vars(net).update(max_epochs=max_epochs, train_split=None)
+    try:
+        yield
+    finally:
+        vars(net).update(before)
 
 
 def _drawn_anew(renew, seed):

@@ -4,17 +4,18 @@ from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._class_weight import take_class_weight
 from sklearn_distill.strategies._own_splits import own_split
+from sklearn_distill.strategies._parts import InParts, class_params, takes_weights
 from sklearn_distill.strategies._row_counts import (
     objection_to_copies,
     objection_to_soft_labels,
     scale_row_counts,
 )
 from sklearn_distill.strategies._strategy import (
-    Strategy,
     fit_bare,
     labels_for,
     learns_positions,
@@ -22,7 +23,7 @@ from sklearn_distill.strategies._strategy import (
 )
 from sklearn_distill.strategies.boosting import as_booster_takes
 from sklearn_distill.utils._sklearn_private import Interval
-from sklearn_distill.utils.dispatch import is_of_kind
+from sklearn_distill.utils.dispatch import is_of_kind, name_of
 from sklearn_distill.utils.seeds import own_rng
 
 #: Labels drawn for each row, where rows may be copied.
@@ -32,7 +33,7 @@ DRAWS = 5
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
-class SampledLabels(Strategy):
+class SampledLabels(InParts):
     """Teach a classifier with labels that are drawn from the soft targets.
 
     For classifiers that take neither weights nor regression targets, such as
@@ -130,6 +131,26 @@ class SampledLabels(Strategy):
         by_position = learns_positions(student)
         decoder = ProbabilityDecoder.of(student, targets.classes, by_position=by_position)
         return student, decoder.with_power(student, transfer_set)
+
+    def teach_part(self, student, transfer_set, template, rng):
+        """Teach the bare student some rows with one drawn label each; see :class:`InParts`."""
+        targets = replace(take_class_weight(clone(template), transfer_set.targets), temperature=1)
+        take_class_weight(student, targets)
+        weight = targets.row_weight
+        weighted = {}
+        if takes_weights(student):
+            weighted["sample_weight"] = weight
+        elif np.ptp(weight) > 0:
+            raise TypeError(
+                f"{name_of(student)} takes no sample_weight in partial_fit, and the weights of "
+                "the rows are not all equal. Leave them out, or use a student that takes them."
+            )
+        labels = one_label_per_row(targets.blended(), rng)
+        X, _ = transfer_set.take(None)
+        params = class_params(student, transfer_set) | weighted
+        student.partial_fit(X, targets.classes[labels], **params)
+        decoder = ProbabilityDecoder.of(student, targets.classes)
+        return student, decoder.with_power(student, replace(transfer_set, targets=targets))
 
 
 def one_label_per_row(proba, rng):

@@ -69,6 +69,21 @@ class SoftBoosting(Strategy):
             )
         return super().objection(student) or library.objection(student)
 
+    def objection_to_stream(self, student):
+        """Return why a student cannot be taught batch by batch, or None."""
+        library = library_of(student)
+        if not hasattr(library, "teach_stream"):
+            return "needs an XGBClassifier or LGBMClassifier"
+        library.check_fit_params(student, {})
+        return self.objection(student) or library.objection_to_stream(student)
+
+    def teach_stream(self, student, stream):
+        """Fit the student on soft targets that come batch by batch."""
+        library = library_of(student)
+        if stream.engine == "dask":
+            return library.teach_on_dask(student, stream)
+        return library.teach_stream(student, stream)
+
     def teach(self, student, transfer_set):
         """Fit the student on soft targets and return it with its decoder."""
         targets = in_single_precision(with_usable_weights(transfer_set.targets))

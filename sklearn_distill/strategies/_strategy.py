@@ -107,6 +107,23 @@ class Strategy(BaseEstimator, ABC):
         """
         check_arguments(student, fit_params)
 
+    def objection_to_stream(self, student):
+        """Return why a student cannot be taught batch by batch, or None.
+
+        A strategy that can do it has a method ``teach_stream(student, stream)``, which returns
+        what :meth:`teach` does.
+
+        Parameters
+        ----------
+        student : estimator
+            Not fitted; of a Pipeline, the last step.
+
+        Returns
+        -------
+        reason : str or None
+        """
+        return "needs all rows at once"
+
     @abstractmethod
     def teach(self, student, transfer_set):
         """Fit a student and say how to read it.

@@ -6,13 +6,14 @@ from sklearn.multioutput import MultiOutputRegressor
 
 from sklearn_distill.decoding import RegressionDecoder
 from sklearn_distill.strategies._blended_values import fit_net
-from sklearn_distill.strategies._strategy import Strategy, fit_bare, weight_argument
+from sklearn_distill.strategies._parts import InParts
+from sklearn_distill.strategies._strategy import fit_bare, weight_argument
 from sklearn_distill.utils._sklearn_private import Interval
 from sklearn_distill.utils.dispatch import is_network, is_of_kind, name_of, tags_of
 from sklearn_distill.utils.rows import EVAL_PARAMS
 
 
-class TargetRegression(Strategy):
+class TargetRegression(InParts):
     """Teach a regressor the tempered log-odds of the classes.
 
     With two classes the student regresses on the log-odds of the second one;
@@ -95,12 +96,10 @@ class TargetRegression(Strategy):
     def teach(self, student, transfer_set):
         """Fit the bare student on log-odds, one regressor per class if it has one output."""
         targets = transfer_set.targets
-        logits = targets.log_blended(self.label_floor) / targets.temperature
-        logits -= logits.mean(axis=1, keepdims=True)
-        Z = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        Z = self._log_odds(targets)
         weight = weight_argument(student, targets.row_weight)
         several = Z.ndim == 2 and not is_network(student)
-        if several and not tags_of(student).target_tags.multi_output:
+        if several and not _learns_several(student):
             student = MultiOutputRegressor(student)
         X, params = transfer_set.take(None)
         params = weight | params
@@ -109,3 +108,30 @@ class TargetRegression(Strategy):
         else:
             student = fit_bare(student, X, Z, **params)
         return student, RegressionDecoder(targets.classes).with_scale(student, transfer_set)
+
+    def teach_part(self, student, transfer_set, template, rng):
+        """Teach the bare student the log-odds of some rows; see :class:`InParts`."""
+        targets = transfer_set.targets
+        Z = self._log_odds(targets)
+        if Z.ndim == 2 and student is template and not _learns_several(student):
+            student = MultiOutputRegressor(student)
+        X, _ = transfer_set.take(None)
+        weight = targets.row_weight
+        student.partial_fit(X, Z, **({} if (weight == 1).all() else {"sample_weight": weight}))
+        return student, RegressionDecoder(targets.classes).with_scale(student, transfer_set)
+
+    def objection_to_stream(self, student):
+        """Return why a student cannot be taught batch by batch, or None."""
+        if is_network(student):
+            return "needs all rows at once for a network"
+        return super().objection_to_stream(student)
+
+    def _log_odds(self, targets):
+        """Return what is regressed on: a column for each class, or the one of two classes."""
+        logits = targets.log_blended(self.label_floor) / targets.temperature
+        logits -= logits.mean(axis=1, keepdims=True)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+
+def _learns_several(student):
+    return tags_of(student).target_tags.multi_output

@@ -4,11 +4,13 @@ from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._class_weight import take_class_weight
 from sklearn_distill.strategies._copies import expand
 from sklearn_distill.strategies._own_splits import fit_on_copies, settle_before_copies
+from sklearn_distill.strategies._parts import InParts, class_params, takes_weights
 from sklearn_distill.strategies._row_counts import (
     held_out_rows,
     objection_to_copies,
@@ -16,7 +18,6 @@ from sklearn_distill.strategies._row_counts import (
     scale_row_counts,
 )
 from sklearn_distill.strategies._strategy import (
-    Strategy,
     accepts_weights,
     labels_for,
     learns_positions,
@@ -28,7 +29,7 @@ from sklearn_distill.utils.rows import indexable_rows
 from sklearn_distill.utils.seeds import own_rng
 
 
-class WeightedLabels(Strategy):
+class WeightedLabels(InParts):
     """Teach a classifier by weighting the labels of each row with its soft target.
 
     Each row enters once for every class that matters, with the tempered target
@@ -138,3 +139,25 @@ class WeightedLabels(Strategy):
         by_position = learns_positions(student)
         decoder = ProbabilityDecoder.of(student, targets.classes, by_position=by_position)
         return student, decoder.with_power(student, transfer_set)
+
+    def objection_to_stream(self, student):
+        """Return why a student cannot be taught batch by batch, or None."""
+        objection = super().objection_to_stream(student)
+        if objection is None and not takes_weights(student):
+            return "needs a student whose partial_fit takes sample_weight"
+        return objection
+
+    def teach_part(self, student, transfer_set, template, rng):
+        """Teach the bare student weighted copies of some rows; see :class:`InParts`."""
+        targets = take_class_weight(clone(template), transfer_set.targets)
+        take_class_weight(student, targets)
+        weights = targets.tempered() * targets.row_weight[:, None]
+        rows, labels, weight = expand(
+            weights, equal_copies=False, max_copies=self.max_copies, rng=rng
+        )
+        heavy = weight > 0  # the student is told of all classes, and needs no row of each
+        X, _ = transfer_set.take(rows[heavy])
+        params = class_params(student, transfer_set) | {"sample_weight": weight[heavy]}
+        student.partial_fit(X, targets.classes[labels[heavy]], **params)
+        decoder = ProbabilityDecoder.of(student, targets.classes)
+        return student, decoder.with_power(student, replace(transfer_set, targets=targets))

@@ -7,6 +7,7 @@ none of those libraries is imported for the question.
 
 from collections.abc import Mapping
 from copy import copy
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -239,6 +240,12 @@ def check_weights(sample_weight, n_samples):
             "sample_weight must have a positive weight. Got zero for every row instead."
         )
     return weights
+
+
+def check_whole_number(value, name):
+    """Raise ValueError unless a number is whole and positive."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int of 1 or more. Got {value!r} instead.")
 
 
 def take_some(X, most):

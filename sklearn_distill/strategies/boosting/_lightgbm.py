@@ -1,18 +1,25 @@
 """LGBMClassifier on soft targets."""
 
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_distill.decoding import ProbabilityDecoder
 from sklearn_distill.strategies._strategy import fit_bare
-from sklearn_distill.strategies.boosting._labels import check_eval_set, encode, weight_params
+from sklearn_distill.strategies.boosting._labels import (
+    check_eval_set,
+    encode,
+    in_single_precision,
+    weight_params,
+)
 from sklearn_distill.strategies.boosting._lightgbm_metrics import translate_metrics
 from sklearn_distill.strategies.boosting._lightgbm_model import BecomeNative
 from sklearn_distill.strategies.boosting._loss import HintonLoss
 from sklearn_distill.strategies.boosting._objectives import objective_objection
 from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.rows import column_names, n_rows
 
 #: As in LightGBM: shares are at least this under a logarithm.
 EPSILON = 1e-15
@@ -87,7 +94,7 @@ def teach(student, transfer_set):
     # other settings multiply the gradients alone.
     start = _start(targets.mass(), params, fit_params)
     # The Hessian's factor is LightGBM's for several classes.
-    with HintonLoss(
+    with HintonLoss.of(
         targets.with_class_weight(by_sign),
         order="F",
         hessian_factor=n_classes / (n_classes - 1),
@@ -112,6 +119,179 @@ def teach(student, transfer_set):
     # What LGBMClassifier has there after a native fit.
     student._objective = become_native.objective
     return student, ProbabilityDecoder.of(student, targets.classes)
+
+
+def objection_to_stream(student):
+    """Return why this LGBMClassifier cannot be taught batch by batch, or None."""
+    params = student.get_params()
+    counted = _param(params, "is_unbalance", "unbalance", "unbalanced_sets")
+    if counted or params["class_weight"] == "balanced":
+        return "needs all rows to count their classes: pass weights of classes instead"
+    if params.get("linear_tree") or params.get("linear_trees"):
+        return "cannot teach linear_tree=True batch by batch"
+    return None
+
+
+def teach_stream(student, stream):
+    """Fit the student in place on batches, and return it and its decoder.
+
+    LightGBM reads the rows itself, some of them to find its bins and then all, and keeps one byte
+    of each value.
+    """
+    import lightgbm
+
+    sample, params = stream.sample(64), student.get_params()
+    classes, temperature = sample.targets.classes, sample.targets.temperature
+    n_classes = len(classes)
+    by_class, by_sign = _class_weights(params, sample.targets)
+    factor = n_classes / (n_classes - 1)
+    n_jobs = _param(params, "num_threads", "num_thread", "nthread", "nthreads", "n_jobs")
+    with HintonLoss(
+        temperature, stream.n_rows, n_classes, order="F", hessian_factor=factor, n_jobs=n_jobs
+    ) as loss:
+        weight, mass, first = np.empty(stream.n_rows, np.float32), np.zeros(n_classes), 0
+        for part in stream.batches():
+            targets = in_single_precision(part.targets).with_class_weight(by_class)
+            weight[first : first + targets.n_rows] = part.targets.row_weight
+            loss.fill(targets.with_class_weight(by_sign), first)
+            mass += targets.mass()
+            first += targets.n_rows
+        start = _start(mass, params, {})
+        rows = _rows_for_lightgbm(stream)
+        names = rows.names
+        become_native = BecomeNative(_objective_in_use(student, n_classes), n_classes, start)
+        train_params = {k: v for k, v in params.items() if v is not None and k not in _OF_WRAPPER}
+        train_params["objective"] = lambda margins, data: loss.derivatives(
+            margins.reshape(loss.mixed.shape, order="F"), start
+        )
+        if n_classes > 2:
+            train_params["num_class"] = n_classes
+        dataset = lightgbm.Dataset(
+            rows,
+            label=np.zeros(stream.n_rows, np.float32),
+            weight=None if (weight == 1).all() else weight,
+            feature_name=names or "auto",
+            params=train_params | {"objective": "none"},
+            free_raw_data=True,
+        )
+        booster = lightgbm.train(
+            train_params, dataset, student.n_estimators, callbacks=[become_native]
+        )
+    if not become_native.done:
+        become_native.rewrite(booster)
+    return as_fitted(student, booster, classes, sample, become_native.objective)
+
+
+def teach_on_dask(student, stream):
+    """Fit the student on the workers of the current Dask client; see :func:`teach_stream`."""
+    import lightgbm
+
+    from sklearn_distill.strategies.boosting import _dask
+
+    client = _dask.current_client()
+    sample, params = stream.sample(64), student.get_params()
+    classes, temperature = sample.targets.classes, sample.targets.temperature
+    n_classes = len(classes)
+    by_class, by_sign = _class_weights(params, sample.targets)
+    frame, mass = _dask.distributed_frame(_dask.Parts(stream, by_class), client)
+    start = _start(mass, params, {})
+    settings = {"order": "F", "hessian_factor": n_classes / (n_classes - 1), "n_jobs": 1}
+    parts = _dask.Parts(stream, by_class * by_sign)
+    loss = _dask.LossOnWorker(parts, n_classes, temperature, start, settings)
+    names = [name for name in frame.columns if name not in (_dask.ROW, _dask.PART)]
+    own = {key: value for key, value in params.items() if key not in ("objective", "class_weight")}
+    own["metric"] = "none"
+    if n_classes > 2:
+        own["num_class"] = n_classes
+    # A regressor takes labels as they are.
+    objective = partial(_objective_on_worker, loss)
+    cluster = lightgbm.DaskLGBMRegressor(**own, objective=objective, client=client)
+    # The number of the part is the weight, which must be positive.
+    cluster.fit(frame[names], frame[_dask.ROW], sample_weight=frame[_dask.PART] + 1)
+    booster = cluster.booster_
+    become_native = BecomeNative(_objective_in_use(student, n_classes), n_classes, start)
+    become_native.rewrite(booster)
+    return as_fitted(student, booster, classes, sample, become_native.objective)
+
+
+def _objective_on_worker(loss, rows, margins, weight):
+    return loss.derivatives(rows, weight - 1, margins)
+
+
+#: Settings of the wrapper, of which LightGBM itself knows nothing.
+_OF_WRAPPER = ("class_weight", "importance_type", "n_estimators", "objective")
+
+
+def as_fitted(student, booster, classes, sample, objective):
+    """Return a student that has a trained booster, and its decoder.
+
+    LGBMClassifier has no way to be given one. A fit of one round on a few rows makes all that it
+    looks at when it predicts, and is then exchanged.
+    """
+    X, n_classes = sample.all_rows(), len(classes)
+    y = classes[np.arange(n_rows(X)) % n_classes]
+    with _set_for_fit(student, n_estimators=1, class_weight=None, min_child_samples=1):
+        fit_bare(student, X, y)
+    student._Booster = booster
+    student._objective = objective
+    student._best_iteration = 0
+    return student, ProbabilityDecoder.of(student, classes)
+
+
+def _rows_for_lightgbm(stream):
+    """Return the rows in LightGBM's form: any of them may be asked for, mostly in order."""
+    import lightgbm
+
+    class Rows(lightgbm.Sequence):
+        batch_size = stream.batch_rows
+
+        def __init__(self):
+            self.names = None
+            self.restart()
+
+        def restart(self):
+            self.waiting, self.first, self.part = iter(stream.batches()), 0, np.empty((0, 0))
+
+        def __len__(self):
+            return stream.n_rows
+
+        def __getitem__(self, rows):
+            if isinstance(rows, slice):
+                wanted = np.arange(*rows.indices(len(self)))
+            else:
+                wanted = np.atleast_1d(rows)
+            found = self.take(wanted)
+            return found if isinstance(rows, slice) or np.ndim(rows) else found[0]
+
+        def take(self, wanted):
+            pieces = []
+            while len(wanted):
+                if wanted[0] < self.first:
+                    self.restart()
+                while wanted[0] >= self.first + len(self.part):
+                    self.first += len(self.part)
+                    self.part = self.numbers(next(self.waiting).all_rows())
+                here = wanted < self.first + len(self.part)
+                pieces.append(self.part[wanted[here] - self.first])
+                wanted = wanted[~here]
+            return np.concatenate(pieces)
+
+        def numbers(self, X):
+            names = column_names(X)
+            if names is None:
+                return np.asarray(X, dtype=np.float64)
+            self.names = names
+            try:
+                return X.to_numpy(np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    "LightGBM reads batches of numbers only, and a column is none: "
+                    f"{error}. Put an encoder before it in a Pipeline."
+                ) from error
+
+    rows = Rows()
+    rows.take(np.arange(1))
+    return rows
 
 
 def _objective_in_use(student, n_classes):

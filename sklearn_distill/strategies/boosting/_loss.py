@@ -19,8 +19,9 @@ class HintonLoss:
 
     Parameters
     ----------
-    targets : SoftTargets
-        With the weights of classes in them.
+    temperature : float
+    n_rows, n_classes : int
+        Of the rows, whose targets :meth:`fill` has to be told.
     order : {"C", "F"}, default="C"
         Memory layout of what is returned for several classes: by rows or by classes.
     hessian_factor : float, default=1
@@ -37,9 +38,10 @@ class HintonLoss:
         a and s there.
     """
 
-    def __init__(self, targets, *, order="C", hessian_factor=1.0, n_jobs=None):
-        self.temperature = float(targets.temperature)
-        n_rows, n_classes = targets.log_proba.shape
+    def __init__(
+        self, temperature, n_rows, n_classes, *, order="C", hessian_factor=1.0, n_jobs=None
+    ):
+        self.temperature = float(temperature)
         self._is_binary = n_classes == 2
         self._hessian_factor = () if self._is_binary else (float(hessian_factor),)
         threads = cpu_count() if n_jobs is None or n_jobs < 1 else int(n_jobs)
@@ -47,7 +49,9 @@ class HintonLoss:
         bounds = np.linspace(0, n_rows, n_parts + 1).astype(int)
         self._parts = list(pairwise(bounds.tolist()))
         self._pool = ThreadPoolExecutor(n_parts) if n_parts > 1 else None
-        self._mix(targets, order)
+        shape = n_rows if self._is_binary else (n_rows, n_classes)
+        self.mixed = np.empty(shape, np.float32, order=order)
+        self.label_share, self.scale = np.empty((2, n_rows), np.float32)
         self._gradient = np.empty_like(self.mixed)
         self._hessian = np.empty_like(self.mixed)
 
@@ -58,16 +62,43 @@ class HintonLoss:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _mix(self, targets, order):
+    @classmethod
+    def of(cls, targets, **settings):
+        """Return the loss of targets that are here, all of them.
+
+        Parameters
+        ----------
+        targets : SoftTargets
+            With the weights of classes in them.
+        **settings : dict
+            As those of the class.
+        """
+        loss = cls(targets.temperature, *targets.log_proba.shape, **settings)
+        loss.fill(targets)
+        return loss
+
+    def fill(self, targets, first=0):
+        """Take the targets of some rows.
+
+        Parameters
+        ----------
+        targets : SoftTargets
+        first : int
+            The number of the first of these rows.
+        """
         from sklearn_distill.losses.kernels import mix_targets  # numba loads when it is needed
 
-        shape = targets.log_proba.shape
-        mixed = np.empty(shape, np.float32, order=order)
-        self.label_share, self.scale = np.empty((2, shape[0]), np.float32)
+        n_rows, n_classes = targets.log_proba.shape
+        rows = slice(first, first + n_rows)
+        mixed = self.mixed[rows]
+        if self._is_binary:
+            mixed = np.empty((n_rows, n_classes), np.float32)
         given = targets.log_proba, targets.labels, targets.row_alpha, targets.row_weight
-        found = mixed, self.label_share, self.scale
-        self._in_parts(lambda *part: mix_targets(*given, self.temperature, *found, *part))
-        self.mixed = mixed[:, 1].copy() if self._is_binary else mixed
+        found = mixed, self.label_share[rows], self.scale[rows]
+        parts = self._parts if n_rows == len(self.label_share) else [(0, n_rows)]
+        self._in_parts(lambda *part: mix_targets(*given, self.temperature, *found, *part), parts)
+        if self._is_binary:
+            self.mixed[rows] = mixed[:, 1]
 
     def derivatives(self, margins, start):
         """Return gradient and Hessian diagonal, in buffers that the next call overwrites.
@@ -88,11 +119,11 @@ class HintonLoss:
         kernel = logistic_derivatives if self._is_binary else softmax_derivatives
         of_rows = self.mixed, self.label_share, self.scale, self.temperature
         found = *self._hessian_factor, self._gradient, self._hessian
-        self._in_parts(lambda *part: kernel(margins, start, *of_rows, *found, *part))
+        self._in_parts(lambda *part: kernel(margins, start, *of_rows, *found, *part), self._parts)
         return self._gradient, self._hessian
 
-    def _in_parts(self, work):
-        if self._pool is None:
-            work(*self._parts[0])
+    def _in_parts(self, work, parts):
+        if self._pool is None or len(parts) == 1:
+            work(*parts[0])
         else:
-            list(self._pool.map(lambda part: work(*part), self._parts))
+            list(self._pool.map(lambda part: work(*part), parts))

@@ -1,8 +1,9 @@
 """XGBClassifier on soft targets."""
 
 import sys
+import tempfile
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -13,14 +14,19 @@ from sklearn_distill.strategies._strategy import fit_bare
 from sklearn_distill.strategies.boosting._labels import (
     check_eval_set,
     encode,
+    in_single_precision,
     weight_params,
 )
 from sklearn_distill.strategies.boosting._loss import HintonLoss
 from sklearn_distill.strategies.boosting._objectives import objective_objection
 from sklearn_distill.utils.dispatch import name_of
+from sklearn_distill.utils.rows import column_names
 
 #: As in XGBoost: added to the classes' shares under the logarithm.
 EPSILON = 1e-6
+
+#: Values of rows, one byte each, above which they are kept on disk between rounds.
+MOST_IN_MEMORY = 1 << 29
 
 _KEPT = {None, "binary:logistic", "multi:softprob"}
 _OTHERWISE = {"multi:softmax"}
@@ -71,7 +77,7 @@ def teach(student, transfer_set):
     if n_classes == 2 and student.scale_pos_weight is not None:
         targets = given.with_class_weight([1.0, student.scale_pos_weight])
     # The Hessian's factor 2 is XGBoost's for several classes.
-    with HintonLoss(targets, hessian_factor=2.0, n_jobs=student.n_jobs) as loss:
+    with HintonLoss.of(targets, hessian_factor=2.0, n_jobs=student.n_jobs) as loss:
         for_fit = {"objective": "binary:logistic"}
         if student.base_score is None and fit_params.get("xgb_model") is None:
             for_fit["base_score"] = _base_score(targets.mass(), is_scaled=targets is not given)
@@ -100,6 +106,162 @@ def _set_for_fit(student, params):
         yield
     finally:
         vars(student).update(before)
+
+
+def objection_to_stream(student):
+    """Return why this XGBClassifier cannot be taught batch by batch, or None."""
+    if (student.booster or "gbtree") == "gblinear":
+        return "cannot teach booster='gblinear' batch by batch"
+    if str(student.tree_method) in ("exact", "approx"):
+        return f"needs tree_method='hist' batch by batch, and not {student.tree_method!r}"
+    return None
+
+
+def teach_stream(student, stream):
+    """Fit the student in place on batches, and return it and its decoder.
+
+    XGBoost reads the batches itself, several times over, and keeps one byte of each value, in
+    memory or on disk. The targets are mixed while it reads them for the first time.
+    """
+    import xgboost
+
+    sample = stream.sample(64)
+    classes, temperature = sample.targets.classes, sample.targets.temperature
+    n_classes = len(classes)
+    by_class, weighted = _class_weights(student, n_classes)
+    settings = {"hessian_factor": 2.0, "n_jobs": student.n_jobs}
+    n_values = stream.n_rows * np.shape(sample.all_rows())[1]
+    on_disk = n_values > MOST_IN_MEMORY and hasattr(xgboost, "ExtMemQuantileDMatrix")
+    matrix_of = xgboost.ExtMemQuantileDMatrix if on_disk else xgboost.QuantileDMatrix
+    with (
+        HintonLoss(temperature, stream.n_rows, n_classes, **settings) as loss,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        native = n_classes == 2 and temperature == 1 and not weighted
+        where = folder if on_disk else None
+        batches = _batches_for_xgboost(stream, loss, by_class, native, where)
+        matrix = matrix_of(batches, nthread=student.n_jobs, **_matrix_settings(student))
+        params = _train_params(student, n_classes, batches.mass, weighted)
+        objective = None if native else _as_objective_of_matrix(loss)
+        booster = xgboost.train(params, matrix, student.get_num_boosting_rounds(), obj=objective)
+    return as_fitted(student, booster, classes)
+
+
+def teach_on_dask(student, stream):
+    """Fit the student on the workers of the current Dask client; see :func:`teach_stream`."""
+    from xgboost import dask
+
+    from sklearn_distill.strategies.boosting import _dask
+
+    client = _dask.current_client()
+    sample = stream.sample(64)
+    classes, temperature = sample.targets.classes, sample.targets.temperature
+    n_classes = len(classes)
+    by_class, weighted = _class_weights(student, n_classes)
+    parts = _dask.Parts(stream, by_class)
+    frame, mass = _dask.distributed_frame(parts, client)
+    names = [name for name in frame.columns if name not in (_dask.ROW, _dask.PART)]
+    matrix = dask.DaskQuantileDMatrix(
+        client,
+        frame[names],
+        frame[_dask.ROW],
+        label_lower_bound=frame[_dask.PART],
+        **_matrix_settings(student),
+    )
+    start = 0.0 if n_classes == 2 else np.zeros(n_classes)
+    settings = {"hessian_factor": 2.0, "n_jobs": 1}
+    loss = _dask.LossOnWorker(parts, n_classes, temperature, start, settings)
+    params = _train_params(student, n_classes, mass, weighted)
+    objective = partial(_objective_on_worker, loss)
+    rounds = student.get_num_boosting_rounds()
+    found = dask.train(client, params, matrix, rounds, obj=objective)
+    booster = found["booster"]
+    if column_names(sample.all_rows()) is None:
+        booster.feature_names = None
+    return as_fitted(student, booster, classes)
+
+
+def _objective_on_worker(loss, margins, matrix):
+    rows, of_part = matrix.get_label(), matrix.get_float_info("label_lower_bound")
+    margins = margins.ravel() if loss.n_classes == 2 else margins.reshape(len(rows), -1)
+    return loss.derivatives(rows, of_part, margins)
+
+
+def _class_weights(student, n_classes):
+    """Return the weight of each class, and whether the user set one."""
+    if n_classes == 2 and student.scale_pos_weight is not None:
+        return np.array([1.0, student.scale_pos_weight]), True
+    return np.ones(n_classes), False
+
+
+def _train_params(student, n_classes, mass, weighted):
+    """Return the parameters for XGBoost's own ``train``."""
+    params = student.get_xgb_params() | {"objective": "binary:logistic"}
+    params.pop("scale_pos_weight", None)
+    if n_classes > 2:
+        params |= {"objective": "multi:softprob", "num_class": n_classes}
+    if student.base_score is None:
+        start = _base_score(mass, is_scaled=weighted)
+        params |= {} if start is None else {"base_score": start}
+    return params
+
+
+def as_fitted(student, booster, classes):
+    """Return a student that has a trained booster, and its decoder."""
+    own = student.get_params()
+    student.load_model(booster.save_raw())
+    vars(student).update(own)  # set_params would reach into the trained booster
+    student.objective = "binary:logistic" if len(classes) == 2 else "multi:softprob"
+    known = np.arange(len(classes))
+    return student, ProbabilityDecoder.of(student, classes, by_position=True, known=known)
+
+
+def _batches_for_xgboost(stream, loss, by_class, native, folder=None):
+    """Return an iterator in XGBoost's form, which mixes the targets at its first pass.
+
+    With a folder it may keep there what it has read.
+    """
+    import xgboost
+
+    class Batches(xgboost.DataIter):
+        def __init__(self):
+            self.mass, self.first_pass = np.zeros(len(by_class)), True
+            cache = {} if folder is None else {"cache_prefix": f"{folder}/cache"}
+            super().__init__(**cache)
+            self.reset()
+
+        def reset(self):
+            self.waiting, self.row = iter(stream.batches()), 0
+
+        def next(self, input_data):
+            part = next(self.waiting, None)
+            if part is None:
+                self.first_pass = False
+                return False
+            targets = in_single_precision(part.targets).with_class_weight(by_class)
+            rows = slice(self.row, self.row + targets.n_rows)
+            if self.first_pass:
+                loss.fill(targets, self.row)
+                self.mass += targets.mass()
+            label = loss.mixed[rows] if native else targets.likely_labels()
+            input_data(data=part.all_rows(), label=label, weight=targets.row_weight)
+            self.row += targets.n_rows
+            return True
+
+    return Batches()
+
+
+def _matrix_settings(student):
+    return {
+        "missing": student.missing,
+        "max_bin": student.max_bin or 256,
+        "enable_categorical": bool(student.enable_categorical),
+    }
+
+
+def _as_objective_of_matrix(loss):
+    of_margins = _as_objective(loss)
+    return lambda margins, matrix: of_margins(None, margins)
 
 
 def _as_objective(loss):
