@@ -22,7 +22,7 @@ PYTEST_IN = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHAS
 PYTEST := $(call PYTEST_IN,$(TEST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples interoperation browser test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
+.PHONY: help demo examples interoperation browser scale test slow compat test-oldest test-newest newest coverage lint format docs docs-gallery bench
 .PHONY: clean distclean
 .DELETE_ON_ERROR:
 
@@ -74,6 +74,10 @@ docs-gallery: $(EXAMPLES)/.installed  ## the same, and run the examples that dow
 
 interoperation: $(INTEROPERATION)/.installed  ## run the recipes for skore and fairlearn, in an environment of their own
 	$(call PYTEST_IN,$(INTEROPERATION)) tests/test_interoperation.py
+
+scale: $(SCALE)/.installed  ## run the tests of Dask, Ray and Spark on local clusters of two workers
+	@java -version >/dev/null 2>&1 || echo "There is no Java (17 or newer): the tests of Spark are skipped."
+	$(call PYTEST_IN,$(SCALE)) tests/test_scale.py tests/test_scale_dask.py tests/test_scale_ray.py tests/test_scale_spark.py
 
 browser: $(EXAMPLES)/.installed  ## build a page on which students answer in the browser, without a server
 	$(EXAMPLES)/bin/python examples/browser/build.py

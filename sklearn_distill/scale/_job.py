@@ -109,6 +109,11 @@ class LabellingJob:
         except Exception as error:
             return PartSummary(partition.name, what, error=_portable(error))
 
+    def try_out(self, readers, frame):
+        """Do with some rows all that will be done with others, but writing them."""
+        log_proba, _ = self.ask(readers, frame, "the first rows")
+        self._table(frame, log_proba, 0, dict.fromkeys(_COUNTS, 0))
+
     def ask(self, readers, frame, what):
         """Return what the teachers say of the rows of a frame, and their remarks."""
         X = self.form.take(frame, what)

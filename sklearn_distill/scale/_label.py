@@ -17,6 +17,7 @@ from sklearn_distill.scale._sources import (
     LazySource,
     count_doubles,
     filesystem_of,
+    fingerprint_of_frame,
     rows_with_label,
 )
 from sklearn_distill.scale._stored import (
@@ -85,8 +86,8 @@ def label_transfer_set(
     like : data frame or ndarray, default=None
         Some rows, such as ``X_train[:1]``, in the form in which the teacher learned: columns are
         cast to the same types, with the same categories; an array has them handed over as arrays.
-        None hands over arrays if the teacher remembers no names and all columns are numbers, and
-        data frames otherwise. Needed where columns are categories.
+        None hands over arrays if the teacher was fitted without names and all columns are
+        numbers, and data frames otherwise. Needed where columns are categories.
     key : str, default=None
         Column that tells the rows apart. It is written beside the labels, so that they can be
         joined to anything, and must not repeat. None writes the position of each row in the
@@ -173,12 +174,10 @@ def label_transfer_set(
             "Folds are made by a hash of the key, so that they are the same on every engine. "
             "Name the column: key='...'."
         )
-    form = RowForm.of(
-        {name: kind for name, kind in source.kinds.items() if name not in own},
-        columns=columns,
-        like=like,
-        expected=_names_of(reader),
-    )
+    others = {name: kind for name, kind in source.kinds.items() if name not in own}
+    # Who is fitted for it will remember the names.
+    expected = _names_of(reader) if reader.fitted else list(others)
+    form = RowForm.of(others, columns=columns, like=like, expected=expected)
     readers = [reader]
     rows = None
     if folds is not None:
@@ -229,7 +228,7 @@ def label_transfer_set(
         readers = _fit_teachers(engine, reader, rows, folds, n_jobs)
     else:
         warn_how_it_is_read(reader)
-    job.ask(readers, source.head(ROWS_TO_TRY), "the first rows")
+    job.try_out(readers, source.head(ROWS_TO_TRY))
     sink.write_list(listed)
     summaries = list(_progress(_run(engine, job, source, readers, n_jobs), source, verbose))
     parts = _checked(summaries, source, key)
@@ -336,8 +335,10 @@ def _key_of(reader, rows, folds):
     """Return what tells this teacher from others: its content, or what it will be fitted on."""
     if folds is None:
         return content_key(reader)
+    # By value: frames of the same rows lie in memory in many ways.
+    X = rows["X"] if isinstance(rows["X"], np.ndarray) else fingerprint_of_frame(rows["X"])
     return content_key(
-        *(reader, rows["X"], rows["y"], rows["sample_weight"]),
+        *(reader, X, rows["y"], rows["sample_weight"]),
         *(np.asarray(rows["keys"]), folds.n_splits, folds.random_state),
     )
 
@@ -485,9 +486,10 @@ def _checked(summaries, source, key):
     if failed:
         first = failed[0]
         kind = ValueError if all(isinstance(s.error, ValueError) for s in failed) else RuntimeError
+        said = str(first.error).rstrip(".")
         raise kind(
             f"{len(failed)} of {len(summaries)} partitions could not be labelled. Of "
-            f"{first.what}: {name_of(first.error)}: {first.error} The other partitions are kept: "
+            f"{first.what}: {name_of(first.error)}: {said}. The other partitions are kept: "
             "mend these and call it again, and only they are labelled."
         ) from first.error
     names = [summary.name for summary in summaries]

@@ -94,14 +94,17 @@ class Sink:
         temporary, writer = self._temporary(name), None
         try:
             with self.filesystem.open_output_stream(temporary) as file:
-                for table in tables:
-                    if writer is None:
-                        writer = pq.ParquetWriter(file, table.schema.remove_metadata())
-                        schema = table.schema.remove_metadata()
-                    table = table.replace_schema_metadata(None).cast(schema)
-                    writer.write_table(table, row_group_size=row_group_rows)
-                writer.add_key_value_metadata({IN_PARQUET: json.dumps(metadata).encode()})
-                writer.close()
+                try:
+                    for table in tables:
+                        if writer is None:
+                            writer = pq.ParquetWriter(file, table.schema.remove_metadata())
+                            schema = table.schema.remove_metadata()
+                        table = table.replace_schema_metadata(None).cast(schema)
+                        writer.write_table(table, row_group_size=row_group_rows)
+                    writer.add_key_value_metadata({IN_PARQUET: json.dumps(metadata).encode()})
+                finally:
+                    if writer is not None:
+                        writer.close()  # it would try to, when the file is gone
             self.filesystem.move(temporary, self.path(f"{name}.parquet"))
         except BaseException:
             self._delete_if_there(temporary)

@@ -98,7 +98,7 @@ class FramePartition:
                 f"{self.what} lacks the columns {missing}: it has {list(frame.columns)}. All "
                 "partitions must have the columns of the first one."
             )
-        fingerprint = _fingerprint_of_frame(frame[list(columns)])
+        fingerprint = fingerprint_of_frame(frame[list(columns)])
         name = self.name or f"part-{fingerprint[:24]}"
         return FramePartition(name, frame, self.what, self.first_row, fingerprint)
 
@@ -335,7 +335,7 @@ def _of_groups(metadata, groups, path):
     return digest.hexdigest()
 
 
-def _fingerprint_of_frame(frame):
+def fingerprint_of_frame(frame):
     """Return a digest of names and values."""
     import pandas as pd
 

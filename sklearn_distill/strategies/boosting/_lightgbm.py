@@ -206,8 +206,8 @@ def teach_on_dask(student, stream):
     # A regressor takes labels as they are.
     objective = partial(_objective_on_worker, loss)
     cluster = lightgbm.DaskLGBMRegressor(**own, objective=objective, client=client)
-    # The number of the part is the weight, which must be positive.
-    cluster.fit(frame[names], frame[_dask.ROW], sample_weight=frame[_dask.PART] + 1)
+    # The number of the part is the weight, which must be positive; weights of 1 are forgotten.
+    cluster.fit(frame[names], frame[_dask.ROW], sample_weight=frame[_dask.PART] + 2)
     booster = cluster.booster_
     become_native = BecomeNative(_objective_in_use(student, n_classes), n_classes, start)
     become_native.rewrite(booster)
@@ -215,7 +215,7 @@ def teach_on_dask(student, stream):
 
 
 def _objective_on_worker(loss, rows, margins, weight):
-    return loss.derivatives(rows, weight - 1, margins)
+    return loss.derivatives(rows, weight - 2, margins)
 
 
 #: Settings of the wrapper, of which LightGBM itself knows nothing.

@@ -1,0 +1,119 @@
+"""Labelling on Spark; run by ``make scale``, where there is a Java."""
+
+import os
+import shutil
+import sys
+
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from sklearn_distill import label_transfer_set
+from sklearn_distill.scale import _engines, _sources
+from tests.transfer_sets import (
+    COLUMNS,
+    check_same,
+    killer,
+    labels_of,
+    make_rows,
+    make_teacher,
+)
+
+sql = pytest.importorskip("pyspark.sql")
+if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+    pytest.skip("Spark needs Java 17 or newer, and there is none", allow_module_level=True)
+
+pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def spark():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        builder = sql.SparkSession.builder.master("local[2, 4]")
+        for key, value in {
+            "spark.ui.enabled": "false",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "500",
+            "spark.sql.files.maxPartitionBytes": "60000",
+            "spark.sql.files.openCostInBytes": "1",
+            "spark.sql.shuffle.partitions": "3",
+        }.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        yield session
+        session.stop()
+
+
+@pytest.fixture(autouse=True)
+def small_partitions(monkeypatch):
+    monkeypatch.setattr(_sources, "PARTITION_ROWS", 800)
+    monkeypatch.setattr(_engines, "PARTITION_ROWS", 800)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make_rows()
+
+
+@pytest.fixture(scope="module")
+def teacher(rows):
+    return make_teacher(rows)
+
+
+@pytest.fixture(scope="module")
+def expected(rows, teacher):
+    return labels_of(teacher, rows)
+
+
+@pytest.fixture
+def parquet(rows, tmp_path):
+    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
+    return tmp_path / "rows.parquet"
+
+
+def test_partitions_of_a_frame(spark, parquet, rows, teacher, expected, tmp_path):
+    frame, sink = spark.read.parquet(str(parquet)), tmp_path / "sink"
+    stored = label_transfer_set(teacher, frame, sink, key="id", target="late")
+    check_same(stored, rows, expected)
+    assert stored.n_labeled == 300
+    assert stored.n_parts > 1
+    written = {path: path.stat().st_mtime_ns for path in sink.glob("part-*")}
+    label_transfer_set(teacher, frame, sink, key="id", target="late")
+    assert written == {path: path.stat().st_mtime_ns for path in sink.glob("part-*")}
+
+
+def test_partitions_that_are_cut_elsewhere_the_second_time(
+    spark, parquet, rows, teacher, expected, tmp_path
+):
+    sink = tmp_path / "sink"
+    for n_partitions in (3, 5):
+        frame = spark.read.parquet(str(parquet)).repartition(n_partitions, "id")
+        stored = label_transfer_set(teacher, frame, sink, key="id")
+        check_same(stored, rows, expected)
+        assert len(list(sink.glob("part-*"))) == stored.n_parts
+
+
+def test_files_on_executors(spark, parquet, rows, teacher, expected, tmp_path):
+    stored = label_transfer_set(teacher, parquet, tmp_path / "sink", key="id", engine="spark")
+    check_same(stored, rows, expected)
+
+
+def test_a_killed_worker_costs_its_partition(spark, parquet, rows, teacher, expected, tmp_path):
+    deadly = killer(teacher, rows, tmp_path)
+    stored = label_transfer_set(deadly, parquet, tmp_path / "sink", key="id", engine="spark")
+    assert (tmp_path / "killed").exists()
+    check_same(stored, rows, expected)
+
+
+def test_folds_are_the_same_as_without_spark(spark, parquet, rows, tmp_path):
+    forest = RandomForestClassifier(10, min_samples_leaf=2, random_state=0)
+    settings = {"key": "id", "target": "late", "columns": COLUMNS, "cv": 3}
+    here = label_transfer_set(forest, parquet, tmp_path / "here", **settings)
+    frame = spark.read.parquet(str(parquet)).repartition(3, "w")
+    there = label_transfer_set(forest, frame, tmp_path / "there", **settings)
+    check_same(there, rows, here.read().log_proba)
+    assert there.teacher_key == here.teacher_key
+
+
+def test_a_key_is_needed(spark, parquet, teacher, tmp_path):
+    with pytest.raises(ValueError, match="Spark frame have no order"):
+        label_transfer_set(teacher, spark.read.parquet(str(parquet)), tmp_path / "sink")
