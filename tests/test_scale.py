@@ -465,7 +465,10 @@ def test_keys_that_repeat(rows, teacher, tmp_path):
     with pytest.raises(ValueError, match="key is missing in 1 rows"):
         label_transfer_set(teacher, double, tmp_path / "sink", key="id")
     assert not (tmp_path / "sink").exists()
-    assert count_doubles([rows, rows[:7]], "id") == 7
+    assert count_doubles(lambda: [rows, rows[:7]], "id") == 7
+    in_order = rows.sort_values("id")
+    assert count_doubles(lambda: [in_order[:7], in_order[7:]], "id") == 0
+    assert count_doubles(lambda: [in_order[:7], in_order[6:]], "id") == 1
 
 
 @pytest.mark.parametrize(

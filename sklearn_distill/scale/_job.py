@@ -146,6 +146,7 @@ class LabellingJob:
 
     def _written(self, readers, partition):
         start = perf_counter()
+        readers = [reader.remembering() for reader in readers]
         counts, remarks = dict.fromkeys(_COUNTS, 0), []
         # Written when all batches are through, with the counts in it.
         metadata = {"fingerprint": partition.fingerprint, **self.made_with}

@@ -212,7 +212,7 @@ def label_transfer_set(
     sink = Sink(*filesystem_of(sink))
     _check_sink(sink, made_with)
     if key is not None and hasattr(source, "columns"):
-        _check_keys(source.columns([key]), key)
+        _check_keys(lambda: source.columns([key]), key)
     engine = ENGINES[engine_name]()
     job = LabellingJob(
         sink, form, classes, key, target, sample_weight, kept, folds, batch_rows, made_with
@@ -234,7 +234,7 @@ def label_transfer_set(
     parts = _checked(summaries, source, key)
     if key is not None and not hasattr(source, "columns"):
         written = StoredTransferSet._of_parts(sink, listed | {"parts": parts})
-        _check_keys(written.frames([key]), key)
+        _check_keys(lambda: written.frames([key]), key)
     sink.write_list(listed | {"parts": parts})
     sink.delete_leftovers([part["name"] for part in parts])
     reader.warn_of(sum((summary.remarks for summary in summaries), Remarks()))
@@ -369,8 +369,8 @@ def _check_sink(sink, made_with):
         )
 
 
-def _check_keys(frames, key):
-    n = count_doubles(frames, key)
+def _check_keys(read, key):
+    n = count_doubles(read, key)
     if n:
         raise ValueError(
             f"The key {key!r} repeats in {n} rows: it does not tell the rows apart. Drop the "

@@ -351,7 +351,7 @@ class GradientTraining(Strategy):
             weighted.temperature,
             n_classes=len(weighted.classes),
             loss=get_logit_loss(self.loss),
-            valid_weight=own if bare and np.ptp(own) > 0 else None,
+            valid_weight=own if bare and len(own) and np.ptp(own) > 0 else None,
             device=device,
             seed=seed,
             hints=hints,

@@ -4,12 +4,14 @@ from abc import abstractmethod
 from inspect import signature
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_distill.strategies._strategy import Strategy
 from sklearn_distill.utils.seeds import own_rng
 
-#: Rows that stochastic gradient descent should see in all, by scikit-learn's own rule of thumb.
-ROWS_TO_SEE = 1_000_000
+#: Rows that stochastic gradient descent should see in all, by scikit-learn's own rule of thumb,
+#: and passes over them at most.
+ROWS_TO_SEE, MOST_PASSES = 1_000_000, 50
 
 #: Students that count, and would count the rows of a second pass again.
 _COUNTERS = "sklearn.naive_bayes"
@@ -26,7 +28,7 @@ class InParts(Strategy):
 
     def teach_stream(self, student, stream):
         """Teach the bare student batch by batch; see :meth:`Strategy.objection_to_stream`."""
-        template, rng, decoder = student, own_rng(self.random_state or 0), None
+        template, rng, decoder = clone(student), own_rng(self.random_state or 0), None
         n_epochs = stream.max_epochs or _passes(student, stream.n_rows)
         for epoch in range(n_epochs):
             for transfer_set in stream.batches(shuffle=not _counts(student), epoch=epoch):
@@ -71,4 +73,6 @@ def _counts(student):
 
 
 def _passes(student, n_rows):
-    return 1 if _counts(student) else int(np.ceil(ROWS_TO_SEE / n_rows))
+    if _counts(student):
+        return 1
+    return int(np.clip(np.ceil(ROWS_TO_SEE / n_rows), 1, MOST_PASSES))

@@ -113,7 +113,7 @@ class TargetRegression(InParts):
         """Teach the bare student the log-odds of some rows; see :class:`InParts`."""
         targets = transfer_set.targets
         Z = self._log_odds(targets)
-        if Z.ndim == 2 and student is template and not _learns_several(student):
+        if Z.ndim == 2 and not _learns_several(student):
             student = MultiOutputRegressor(student)
         X, _ = transfer_set.take(None)
         weight = targets.row_weight

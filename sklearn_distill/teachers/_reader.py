@@ -52,6 +52,9 @@ class TeacherReader:
     teacher: object
     fitted: bool
 
+    #: Sources of logarithms that have agreed with the probabilities; None if it does not remember.
+    _agreed = None
+
     #: Whether what it is asked for are the log-probabilities of classes.
     of_classes = True
 
@@ -91,6 +94,16 @@ class TeacherReader:
     def modules(self):
         """The torch modules inside: a teacher that has some must not be called from threads."""
         return _torch_modules(self.teacher)
+
+    def remembering(self):
+        """Return a reader of the same teacher that looks at its answers once, for many batches.
+
+        A source of logarithms that agrees with the probabilities of the first rows is taken for
+        all rows that come after them.
+        """
+        twin = replace(self)
+        vars(twin)["_agreed"] = []
+        return twin
 
     def fit(self, X, y, **fit_params):
         """Return the reader of a clone that is fitted on these rows.
@@ -224,8 +237,10 @@ class TeacherReader:
         if isinstance(teacher, BoosterTeacher):
             return columns, teacher.predict_log_proba(X), True, None
         if hasattr(teacher, "predict_proba"):
-            for source in _LOGARITHMS:
-                if _agrees_with_probabilities(source, teacher, X):
+            for source in self._agreed or _LOGARITHMS:
+                if self._agreed or _agrees_with_probabilities(source, teacher, X):
+                    if self._agreed is not None:
+                        self._agreed[:] = [source]
                     output = source(teacher, X)
                     return self._name_columns(output, known), output, True, None
             output = teacher.predict_proba(X)

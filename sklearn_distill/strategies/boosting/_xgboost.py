@@ -1,5 +1,6 @@
 """XGBClassifier on soft targets."""
 
+import gc
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -123,28 +124,38 @@ def teach_stream(student, stream):
     XGBoost reads the batches itself, several times over, and keeps one byte of each value, in
     memory or on disk. The targets are mixed while it reads them for the first time.
     """
-    import xgboost
-
     sample = stream.sample(64)
     classes, temperature = sample.targets.classes, sample.targets.temperature
     n_classes = len(classes)
-    by_class, weighted = _class_weights(student, n_classes)
     settings = {"hessian_factor": 2.0, "n_jobs": student.n_jobs}
     n_values = stream.n_rows * np.shape(sample.all_rows())[1]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        HintonLoss(temperature, stream.n_rows, n_classes, **settings) as loss,
+    ):
+        raw = _train_on_batches(student, stream, loss, n_classes, n_values, folder)
+    return as_fitted(student, raw, classes)
+
+
+def _train_on_batches(student, stream, loss, n_classes, n_values, folder):
+    """Return the trained booster as bytes: nothing that reads the folder is left."""
+    import xgboost
+
     on_disk = n_values > MOST_IN_MEMORY and hasattr(xgboost, "ExtMemQuantileDMatrix")
     matrix_of = xgboost.ExtMemQuantileDMatrix if on_disk else xgboost.QuantileDMatrix
-    with (
-        HintonLoss(temperature, stream.n_rows, n_classes, **settings) as loss,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        native = n_classes == 2 and temperature == 1 and not weighted
-        where = folder if on_disk else None
-        batches = _batches_for_xgboost(stream, loss, by_class, native, where)
-        matrix = matrix_of(batches, nthread=student.n_jobs, **_matrix_settings(student))
-        params = _train_params(student, n_classes, batches.mass, weighted)
-        objective = None if native else _as_objective_of_matrix(loss)
-        booster = xgboost.train(params, matrix, student.get_num_boosting_rounds(), obj=objective)
-    return as_fitted(student, booster, classes)
+    by_class, weighted = _class_weights(student, n_classes)
+    native = n_classes == 2 and loss.temperature == 1 and not weighted
+    cache = {"cache_prefix": f"{folder}/cache"} if on_disk else {}
+    batches = _batches_for_xgboost(stream, loss, by_class, native, cache)
+    matrix = matrix_of(batches, nthread=student.n_jobs, **_matrix_settings(student))
+    params = _train_params(student, n_classes, batches.mass, weighted)
+    objective = None if native else _as_objective_of_matrix(loss)
+    booster = xgboost.train(params, matrix, student.get_num_boosting_rounds(), obj=objective)
+    raw = booster.save_raw()
+    del booster, matrix, batches
+    if on_disk:
+        gc.collect()  # XGBoost's iterator is in a circle with what it calls
+    return raw
 
 
 def teach_on_dask(student, stream):
@@ -178,7 +189,7 @@ def teach_on_dask(student, stream):
     booster = found["booster"]
     if column_names(sample.all_rows()) is None:
         booster.feature_names = None
-    return as_fitted(student, booster, classes)
+    return as_fitted(student, booster.save_raw(), classes)
 
 
 def _objective_on_worker(loss, margins, matrix):
@@ -206,27 +217,23 @@ def _train_params(student, n_classes, mass, weighted):
     return params
 
 
-def as_fitted(student, booster, classes):
-    """Return a student that has a trained booster, and its decoder."""
+def as_fitted(student, raw, classes):
+    """Return a student that has a trained booster, given as bytes, and its decoder."""
     own = student.get_params()
-    student.load_model(booster.save_raw())
+    student.load_model(raw)
     vars(student).update(own)  # set_params would reach into the trained booster
     student.objective = "binary:logistic" if len(classes) == 2 else "multi:softprob"
     known = np.arange(len(classes))
     return student, ProbabilityDecoder.of(student, classes, by_position=True, known=known)
 
 
-def _batches_for_xgboost(stream, loss, by_class, native, folder=None):
-    """Return an iterator in XGBoost's form, which mixes the targets at its first pass.
-
-    With a folder it may keep there what it has read.
-    """
+def _batches_for_xgboost(stream, loss, by_class, native, cache):
+    """Return an iterator in XGBoost's form, which mixes the targets at its first pass."""
     import xgboost
 
     class Batches(xgboost.DataIter):
         def __init__(self):
             self.mass, self.first_pass = np.zeros(len(by_class)), True
-            cache = {} if folder is None else {"cache_prefix": f"{folder}/cache"}
             super().__init__(**cache)
             self.reset()
 

@@ -1,0 +1,404 @@
+"""More rows than one machine holds: what labelling and learning from disk cost, and are worth.
+
+Three million real flights (was it late by more than an hour?), and these rows again and again,
+with noise, in the larger files. Each measurement runs in a process of its own; times are of one
+run and compared with each other only.
+
+    python benchmarks/scale.py throughput   # labelling, against the teacher in memory; engines
+    python benchmarks/scale.py memory       # peaks of labelling and learning, 3 and 30 million
+    python benchmarks/scale.py costs        # 1, 3, 10 and 30 million rows, and what a billion is
+    python benchmarks/scale.py students     # 10,000 labels and all rows, against labels alone
+    python benchmarks/scale.py table FILE   # of the lines that "students" has printed
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+
+from real_data import cache_folder, flights_file
+
+COLUMNS = ["day", "weekday", "minute", "distance", "origin", "destination"]
+BATCH = 65_536
+N_LABELED = 10_000
+MILLION = 1_000_000
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+def rows_file(n_rows):
+    """Return the path of a file of so many flights; beyond three million they come again."""
+    path = cache_folder() / f"flights-{n_rows}-v1.parquet"
+    if path.exists():
+        return path
+    frame = pd.read_parquet(flights_file())
+    rng, made = np.random.default_rng(0), path.with_suffix(".tmp")
+    writer, written = None, 0
+    while written < n_rows:
+        part = frame[: n_rows - written].copy()
+        part["id"] += written
+        if written:
+            for name in ("minute", "distance"):
+                part[name] = (part[name] + rng.integers(-3, 4, len(part))).clip(0).astype("int16")
+        table = pa.Table.from_pandas(part, preserve_index=False)
+        writer = writer or pq.ParquetWriter(made, table.schema)
+        writer.write_table(table, row_group_size=BATCH)
+        written += len(part)
+    writer.close()
+    made.rename(path)
+    return path
+
+
+def labeled_rows(seed=0, n_rows=N_LABELED):
+    frame = pd.read_parquet(flights_file())
+    return frame.sample(n_rows, random_state=seed)
+
+
+def make_teacher(kind="forest", seed=0):
+    from lightgbm import LGBMClassifier
+    from sklearn.ensemble import RandomForestClassifier
+
+    if kind == "booster":
+        return LGBMClassifier(
+            n_estimators=300, learning_rate=0.03, num_leaves=15, min_child_samples=20,
+            colsample_bytree=0.7, subsample=0.7, subsample_freq=1, random_state=seed, verbose=-1,
+        )  # fmt: skip
+    return RandomForestClassifier(200, min_samples_leaf=5, random_state=seed)
+
+
+def peak_megabytes():
+    """Return the largest size that this process has had in memory, as Linux counts it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def in_a_process(what, **settings):
+    """Run a measurement in a process of its own and return what it found."""
+    done = subprocess.run(
+        [sys.executable, __file__, "one", json.dumps({"what": what} | settings)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# -- measurements, each in a process of its own --------------------------------------------------
+
+
+def own_throughput(n_rows):
+    """Rows per second of the teacher itself, in batches of rows that are in memory."""
+    few = labeled_rows()
+    teacher = make_teacher().fit(few[COLUMNS], few["late"])
+    X = pd.read_parquet(rows_file(n_rows), columns=COLUMNS)
+    start = time.perf_counter()
+    for first in range(0, n_rows, BATCH):
+        teacher.predict_proba(X.iloc[first : first + BATCH])
+    return {"rows_per_second": n_rows / (time.perf_counter() - start)}
+
+
+def label(n_rows, engine="joblib", workers=1, sink=None):
+    """Rows per second and peak memory of labelling."""
+    from sklearn_distill import label_transfer_set
+
+    few = labeled_rows()
+    teacher = make_teacher().fit(few[COLUMNS], few["late"])
+    before = peak_megabytes()
+    with tempfile.TemporaryDirectory() as folder, _cluster(engine, workers):
+        start = time.perf_counter()
+        label_transfer_set(
+            teacher, rows_file(n_rows), sink or f"{folder}/sink", columns=COLUMNS, key="id",
+            engine=engine, n_jobs=workers if engine == "joblib" else None,
+        )  # fmt: skip
+        seconds = time.perf_counter() - start
+    return {
+        "rows_per_second": n_rows / seconds, "seconds": seconds, "peak_mb": peak_megabytes(),
+        "before_mb": before,
+    }  # fmt: skip
+
+
+class _cluster:
+    """Two kinds of local clusters, with workers that have one thread each."""
+
+    def __init__(self, engine, workers):
+        self.engine, self.workers = engine, workers
+
+    def __enter__(self):
+        if self.engine == "dask":
+            from distributed import Client, LocalCluster
+
+            self.cluster = LocalCluster(
+                n_workers=self.workers, threads_per_worker=1, dashboard_address=None
+            )
+            self.client = Client(self.cluster)
+            self.client.run(lambda: __import__("sklearn_distill").label_transfer_set)
+        if self.engine == "ray":
+            import ray
+
+            ray.init(num_cpus=self.workers, include_dashboard=False, log_to_driver=False,
+                     logging_level="error")  # fmt: skip
+            warm = ray.remote(lambda: __import__("sklearn_distill").label_transfer_set and 1)
+            ray.get([warm.remote() for _ in range(2 * self.workers)])
+
+    def __exit__(self, *exception):
+        if self.engine == "dask":
+            self.client.close()
+            self.cluster.close()
+
+
+def learn(n_rows, student, sink):
+    """Seconds and peak memory of a student that learns from disk, one pass."""
+    from sklearn_distill import DistillationClassifier, GradientTraining, StoredTransferSet
+
+    model = DistillationClassifier(
+        None, make_student(student), random_state=0,
+        strategy=GradientTraining(max_epochs=1) if student == "network" else "auto",
+    )  # fmt: skip
+    stored = StoredTransferSet(sink)
+    before = peak_megabytes()
+    start = time.perf_counter()
+    model.fit_transfer_set(stored, **({} if "booster" in student else {"max_epochs": 1}))
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "peak_mb": peak_megabytes(), "before_mb": before}
+
+
+def read(n_rows, sink):
+    """Seconds of reading rows and labels, in random order."""
+    from sklearn_distill import StoredTransferSet
+
+    stored = StoredTransferSet(sink)
+    start = time.perf_counter()
+    found = sum(len(batch.labels) for batch in stored.batches(shuffle=True))
+    assert found == n_rows
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak_megabytes()}
+
+
+def make_student(name):
+    from lightgbm import LGBMClassifier
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from torch import nn
+    from xgboost import XGBClassifier
+
+    if name == "linear":
+        columns = make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore"), ["origin", "destination", "weekday"]),
+            remainder=StandardScaler(),
+        )
+        return make_pipeline(columns, SGDClassifier(loss="log_loss", random_state=0))
+    if name == "network":
+        wide = nn.Linear(len(COLUMNS), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
+        return make_pipeline(StandardScaler(), nn.Sequential(*wide, nn.Linear(64, 2)))
+    if name == "booster":
+        return LGBMClassifier(n_estimators=50, num_leaves=8, verbose=-1, random_state=0)
+    if name == "xgboost booster":
+        return XGBClassifier(n_estimators=50, max_depth=3)
+    return GaussianNB()
+
+
+MEASUREMENTS = {
+    "own_throughput": own_throughput, "label": label, "learn": learn, "read": read
+}  # fmt: skip
+
+
+# -- the parts -----------------------------------------------------------------------------------
+
+
+def throughput(n_rows=3 * MILLION):
+    """Print rows per second of the teacher alone, and of labelling on each engine."""
+    own = in_a_process("own_throughput", n_rows=n_rows)["rows_per_second"]
+    print(f"the teacher in memory            {own:9,.0f} rows/s")
+    for engine in ("joblib", "dask", "ray"):
+        found = {}
+        for workers in (1, 2):
+            try:
+                one = in_a_process("label", n_rows=n_rows, engine=engine, workers=workers)
+            except RuntimeError as error:
+                print(engine, "is not here:", str(error).splitlines()[-1])
+                break
+            found[workers] = one["rows_per_second"]
+            print(
+                f"{engine:8} {workers} worker{'s' * (workers > 1):1}               "
+                f"{found[workers]:9,.0f} rows/s  {found[workers] / own:.2f} of the teacher's own, "
+                f"{found[workers] / found[1]:.2f} of one worker",
+                flush=True,
+            )
+
+
+def memory(sizes=(3 * MILLION, 30 * MILLION)):
+    """Print the peak memory of labelling and learning at two sizes."""
+    students = ("linear", "naive Bayes", "network", "booster", "xgboost booster")
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for n_rows in sizes:
+            sink = f"{folder}/{n_rows}"
+            found["labelling", n_rows] = in_a_process("label", n_rows=n_rows, sink=sink)
+            for student in students:
+                found[student, n_rows] = in_a_process(
+                    "learn", n_rows=n_rows, student=student, sink=sink
+                )
+        for what in ("labelling", *students):
+            small, large = (found[what, n_rows]["peak_mb"] for n_rows in sizes)
+            print(
+                f"{what:16} {small:6.0f} MB at {sizes[0] / MILLION:g} million rows, {large:6.0f} "
+                f"MB at {sizes[1] / MILLION:g} million: {large / small:.2f}; "
+                f"{(large - small) * 2**20 / (sizes[1] - sizes[0]):.1f} bytes for each more",
+                flush=True,
+            )
+
+
+def costs(sizes=(MILLION, 3 * MILLION, 10 * MILLION, 30 * MILLION)):
+    """Print the seconds of labelling, reading and learning at four sizes, and for a billion."""
+    students = ("linear", "naive Bayes", "network", "booster")
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for n_rows in sizes:
+            sink = f"{folder}/{n_rows}"
+            found["labelling", n_rows] = in_a_process("label", n_rows=n_rows, sink=sink)
+            found["reading", n_rows] = in_a_process("read", n_rows=n_rows, sink=sink)
+            for student in students:
+                found[student, n_rows] = in_a_process(
+                    "learn", n_rows=n_rows, student=student, sink=sink
+                )
+            for what in ("labelling", "reading", *students):
+                one = found[what, n_rows]
+                print(
+                    f"{n_rows / MILLION:5g} million  {what:12} {one['seconds']:8.1f} s "
+                    f"{one['peak_mb']:6.0f} MB",
+                    flush=True,
+                )
+    print("seconds = a + b * rows, fitted to the sizes but the largest, and what it says of it")
+    for what in ("labelling", "reading", *students):
+        seconds = np.array([found[what, n_rows]["seconds"] for n_rows in sizes])
+        n = np.array(sizes, dtype=float)
+        b, a = np.polyfit(n[:-1], seconds[:-1], 1, w=1 / seconds[:-1])
+        said = a + b * n[-1]
+        print(
+            f"{what:12} {b * MILLION:6.2f} s per million; at {sizes[-1] / MILLION:g} million "
+            f"{said:7.1f} s foretold, {seconds[-1]:7.1f} s measured ({said / seconds[-1]:.2f}); a "
+            f"billion: {(a + b * 1e9) / 3600:5.1f} h"
+        )
+
+
+FIELDS = ["seed", "student", "way", "auc", "ap", "log_loss", "seconds"]
+
+
+def students(seeds=3):
+    """Print a line for each seed, student and way of teaching."""
+    from sklearn.base import clone
+    from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+    from sklearn.model_selection import RandomizedSearchCV
+
+    from sklearn_distill import DistillationClassifier, label_transfer_set
+
+    warnings.filterwarnings("ignore")
+    frame = pd.read_parquet(flights_file())
+    lines = csv.DictWriter(sys.stdout, FIELDS)
+    lines.writeheader()
+    for seed in range(seeds):
+        test = frame.sample(300_000, random_state=1000 + seed)
+        rest = frame.drop(test.index)
+        few = rest.sample(N_LABELED, random_state=seed)
+        rest = rest.assign(late=rest["late"].where(rest.index.isin(few.index)).astype("Int8"))
+
+        def score(model, student, way, start, test=test, seed=seed):
+            seconds = time.perf_counter() - start
+            p = model.predict_proba(test[COLUMNS])[:, 1]
+            y = test["late"]
+            scores = roc_auc_score(y, p), average_precision_score(y, p), log_loss(y, p)
+            lines.writerow(dict(zip(FIELDS, (seed, student, way, *scores, seconds), strict=True)))
+            sys.stdout.flush()
+
+        with tempfile.TemporaryDirectory() as folder:
+            rest.to_parquet(f"{folder}/rows.parquet", row_group_size=BATCH)
+            start = time.perf_counter()
+            teacher = make_teacher("booster", seed).fit(few[COLUMNS], few["late"])
+            score(teacher, "teacher", "labels", start)
+            stored = label_transfer_set(
+                make_teacher("booster", seed), f"{folder}/rows.parquet", f"{folder}/sink",
+                columns=COLUMNS, key="id", target="late", n_jobs=2,
+            )  # fmt: skip
+            for name in ("tree", "linear", "booster", "network"):
+                student, grid = _student_and_grid(name)
+                start = time.perf_counter()
+                hard = DistillationClassifier(None, student, alpha=0, random_state=seed)
+                score(hard.fit(few[COLUMNS], few["late"]), name, "labels", start)
+                if grid:
+                    start = time.perf_counter()
+                    search = RandomizedSearchCV(
+                        clone(student), grid, n_iter=20, scoring="neg_log_loss", cv=5,
+                        random_state=seed, n_jobs=2,
+                    ).fit(few[COLUMNS], few["late"])  # fmt: skip
+                    score(search, name, "labels, tuned", start)
+                start = time.perf_counter()
+                model = DistillationClassifier(None, student, random_state=seed)
+                if name == "tree":  # which needs all rows in memory: as many as it takes
+                    batch = stored.sample(500_000)
+                    model = DistillationClassifier(teacher, student, random_state=seed)
+                    model.fit(few[COLUMNS], few["late"], X_unlabeled=batch.X)
+                else:
+                    model.fit_transfer_set(stored)
+                score(model, name, "transfer set", start)
+
+
+def _student_and_grid(name):
+    from sklearn.tree import DecisionTreeClassifier
+
+    if name == "tree":
+        student = DecisionTreeClassifier(max_leaf_nodes=64, min_samples_leaf=20, random_state=0)
+        return student, {
+            "max_leaf_nodes": [8, 16, 32, 64],
+            "min_samples_leaf": [20, 50, 100, 200],
+        }
+    grids = {
+        "linear": {"sgdclassifier__alpha": np.logspace(-5, -1, 20)},
+        "booster": {
+            "learning_rate": [0.01, 0.02, 0.05, 0.1],
+            "min_child_samples": [20, 50, 100, 200],
+            "reg_lambda": [0, 1, 10, 100],
+        },
+    }
+    return make_student(name), grids.get(name)
+
+
+def table(lines):
+    """Print means over seeds of each student and way, with the spread of the seeds."""
+    found = lines.groupby(["student", "way"], sort=False)[FIELDS[3:]]
+    means, spread = found.mean(), found.std()
+    for key, row in means.iterrows():
+        cells = (f"{name} {row[name]:.4f} ± {spread.loc[key, name]:.4f}" for name in FIELDS[3:6])
+        print(f"{key[0]:8} {key[1]:14} {'  '.join(cells)}  {row['seconds']:6.0f} s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = {"throughput": throughput, "memory": memory, "costs": costs, "students": students}
+    parser.add_argument("what", choices=[*parts, "table", "one"])
+    parser.add_argument("file", nargs="?")
+    args = parser.parse_args()
+    if args.what == "one":
+        settings = json.loads(args.file)
+        warnings.filterwarnings("ignore")
+        print(json.dumps(MEASUREMENTS[settings.pop("what")](**settings)))
+    elif args.what == "table":
+        table(pd.read_csv(args.file))
+    else:
+        parts[args.what]()
