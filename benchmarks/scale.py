@@ -5,8 +5,7 @@ with noise, in the larger files. Each measurement runs in a process of its own; 
 run and compared with each other only.
 
     python benchmarks/scale.py throughput   # labelling, against the teacher in memory; engines
-    python benchmarks/scale.py memory       # peaks of labelling and learning, 3 and 30 million
-    python benchmarks/scale.py costs        # 1, 3, 10 and 30 million rows, and what a billion is
+    python benchmarks/scale.py costs        # time and memory at 1, 3, 10 and 30 million rows
     python benchmarks/scale.py students     # 10,000 labels and all rows, against labels alone
     python benchmarks/scale.py table FILE   # of the lines that "students" has printed
 """
@@ -76,7 +75,7 @@ def make_teacher(kind="forest", seed=0):
             n_estimators=300, learning_rate=0.03, num_leaves=15, min_child_samples=20,
             colsample_bytree=0.7, subsample=0.7, subsample_freq=1, random_state=seed, verbose=-1,
         )  # fmt: skip
-    return RandomForestClassifier(200, min_samples_leaf=5, random_state=seed)
+    return RandomForestClassifier(100, min_samples_leaf=5, random_state=seed)
 
 
 def peak_megabytes():
@@ -241,58 +240,39 @@ def throughput(n_rows=3 * MILLION):
             )
 
 
-def memory(sizes=(3 * MILLION, 30 * MILLION)):
-    """Print the peak memory of labelling and learning at two sizes."""
-    students = ("linear", "naive Bayes", "network", "booster", "xgboost booster")
-    with tempfile.TemporaryDirectory() as folder:
-        found = {}
-        for n_rows in sizes:
-            sink = f"{folder}/{n_rows}"
-            found["labelling", n_rows] = in_a_process("label", n_rows=n_rows, sink=sink)
-            for student in students:
-                found[student, n_rows] = in_a_process(
-                    "learn", n_rows=n_rows, student=student, sink=sink
-                )
-        for what in ("labelling", *students):
-            small, large = (found[what, n_rows]["peak_mb"] for n_rows in sizes)
-            print(
-                f"{what:16} {small:6.0f} MB at {sizes[0] / MILLION:g} million rows, {large:6.0f} "
-                f"MB at {sizes[1] / MILLION:g} million: {large / small:.2f}; "
-                f"{(large - small) * 2**20 / (sizes[1] - sizes[0]):.1f} bytes for each more",
-                flush=True,
-            )
-
-
 def costs(sizes=(MILLION, 3 * MILLION, 10 * MILLION, 30 * MILLION)):
-    """Print the seconds of labelling, reading and learning at four sizes, and for a billion."""
-    students = ("linear", "naive Bayes", "network", "booster")
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for n_rows in sizes:
-            sink = f"{folder}/{n_rows}"
-            found["labelling", n_rows] = in_a_process("label", n_rows=n_rows, sink=sink)
-            found["reading", n_rows] = in_a_process("read", n_rows=n_rows, sink=sink)
-            for student in students:
-                found[student, n_rows] = in_a_process(
-                    "learn", n_rows=n_rows, student=student, sink=sink
-                )
-            for what in ("labelling", "reading", *students):
-                one = found[what, n_rows]
+    """Print seconds and peak memory of all steps at four sizes, and what a billion rows would be."""
+    learners = ("linear", "naive Bayes", "network", "booster", "xgboost booster")
+    steps, found = ("labelling", "reading", *learners), {}
+    for n_rows in sizes:
+        rows_file(n_rows)
+        with tempfile.TemporaryDirectory() as folder:
+            settings = {"n_rows": n_rows, "sink": f"{folder}/sink"}
+            for step in steps:
+                how = {"labelling": "label", "reading": "read"}.get(step, "learn")
+                further = {"student": step} if how == "learn" else {}
+                one = found[step, n_rows] = in_a_process(how, **settings, **further)
                 print(
-                    f"{n_rows / MILLION:5g} million  {what:12} {one['seconds']:8.1f} s "
+                    f"{n_rows / MILLION:5g} million  {step:15} {one['seconds']:8.1f} s "
                     f"{one['peak_mb']:6.0f} MB",
                     flush=True,
                 )
-    print("seconds = a + b * rows, fitted to the sizes but the largest, and what it says of it")
-    for what in ("labelling", "reading", *students):
-        seconds = np.array([found[what, n_rows]["seconds"] for n_rows in sizes])
-        n = np.array(sizes, dtype=float)
+    last, before = sizes[-1], sizes[-3]
+    print(f"peak at {last / MILLION:g} million rows, over that at {before / MILLION:g} million")
+    for step in steps:
+        large, small = (found[step, n_rows]["peak_mb"] for n_rows in (last, before))
+        each = (large - small) * 2**20 / (last - before)
+        print(f"{step:15} {large / small:5.2f}, or {each:5.1f} bytes for each row more")
+    print("seconds = a + b * rows, fitted to all sizes but the largest, and what it says of that")
+    n = np.array(sizes, dtype=float)
+    for step in steps:
+        seconds = np.array([found[step, n_rows]["seconds"] for n_rows in sizes])
         b, a = np.polyfit(n[:-1], seconds[:-1], 1, w=1 / seconds[:-1])
         said = a + b * n[-1]
         print(
-            f"{what:12} {b * MILLION:6.2f} s per million; at {sizes[-1] / MILLION:g} million "
-            f"{said:7.1f} s foretold, {seconds[-1]:7.1f} s measured ({said / seconds[-1]:.2f}); a "
-            f"billion: {(a + b * 1e9) / 3600:5.1f} h"
+            f"{step:15} {b * MILLION:6.2f} s per million; at {last / MILLION:g} million "
+            f"{said:7.1f} s foretold, {seconds[-1]:7.1f} s measured ({said / seconds[-1]:.2f}); "
+            f"a billion: {(a + b * 1e9) / 3600:5.1f} h"
         )
 
 
@@ -390,7 +370,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = {"throughput": throughput, "memory": memory, "costs": costs, "students": students}
+    parts = {"throughput": throughput, "costs": costs, "students": students}
     parser.add_argument("what", choices=[*parts, "table", "one"])
     parser.add_argument("file", nargs="?")
     args = parser.parse_args()

@@ -130,7 +130,9 @@ class LearnsFromBatches:
         ----------
         X : rows
         y : array-like of shape (n_samples,), default=None
-            Real labels; None, if nobody knows them: then the teacher says all that is learned.
+            Real labels, of which the blend by ``alpha`` is learned; "auto" is what the rules in
+            the user guide say where further rows have no label. None, if nobody knows them: then
+            the teacher says all that is learned.
         classes : array-like of shape (n_classes,), default=None
             All classes there are, at the first call. None takes the teacher's.
         sample_weight : array-like of shape (n_samples,), default=None

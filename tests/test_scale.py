@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -30,6 +31,7 @@ from sklearn_distill.labelling import label
 from sklearn_distill.scale import _engines, _label, _sources
 from sklearn_distill.scale._folds import hash_keys
 from sklearn_distill.scale._sources import count_doubles
+from sklearn_distill.teachers import TeacherReader
 from tests.transfer_sets import (
     COLUMNS,
     N_ROWS,
@@ -149,14 +151,14 @@ def test_arrays_are_handed_over_to_those_who_learned_from_arrays(parquet, rows, 
     assert next(narrow.batches()).X.dtype == np.float32
 
 
-def test_classes_in_another_order_and_metadata(parquet, teacher, expected, tmp_path):
+def test_classes_are_sorted_and_metadata_say_who_it_was(parquet, teacher, expected, tmp_path):
     stored = label_transfer_set(teacher, parquet, tmp_path / "sink", classes=["yes", "no"])
-    np.testing.assert_array_equal(stored.read().log_proba, expected[:, ::-1])
+    np.testing.assert_array_equal(stored.read().log_proba, expected)
     part = next((tmp_path / "sink").glob("part-*.parquet"))
     said = json.loads(pq.read_metadata(part).metadata[b"sklearn_distill"])
     assert said["teacher"] == "RandomForestClassifier"
     assert said["teacher_key"] == stored.teacher_key
-    assert said["classes"] == ["yes", "no"]
+    assert said["classes"] == ["no", "yes"]
     assert stored.versions["numpy"] == np.__version__
     assert pyarrow.dataset.dataset(tmp_path / "sink").count_rows() == N_ROWS
 
@@ -408,7 +410,7 @@ def test_another_teacher_or_other_settings_are_refused(parquet, rows, teacher, t
     with pytest.raises(ValueError, match="written with key='id', and not None"):
         label_transfer_set(teacher, parquet, sink)
     with pytest.raises(ValueError, match="written with classes"):
-        label_transfer_set(teacher, parquet, sink, key="id", classes=["yes", "no"])
+        label_transfer_set(teacher, parquet, sink, key="id", classes=["maybe", "no", "yes"])
     assert before == sorted((p.name, p.stat().st_mtime_ns) for p in sink.iterdir())
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
@@ -516,6 +518,35 @@ def test_engines_that_are_not_installed(engine, extra, parquet, teacher, tmp_pat
     )  # fmt: skip
     with pytest.raises(ImportError, match=rf"sklearn-distill\[{extra}\]"):
         label_transfer_set(teacher, parquet, tmp_path / "sink", engine=engine)
+
+
+class Moved(torch.nn.Linear):
+    """Writes down where it is sent."""
+
+    places = []
+
+    def to(self, *args, **kwargs):
+        self.places.append(args)
+        return self
+
+
+def test_torch_teachers_travel_on_the_cpu_and_go_to_their_workers_device(rows, tmp_path):
+    X = rows[COLUMNS].to_numpy(np.float32)
+    module = Moved(4, 2)
+    stored = label_transfer_set(
+        module, rows, tmp_path / "sink", classes=["no", "yes"], columns=COLUMNS, batch_rows=100
+    )
+    with torch.no_grad():
+        expected = torch.log_softmax(module(torch.as_tensor(X)), 1).numpy()
+    np.testing.assert_allclose(stored.read().log_proba, expected, atol=1e-6)
+    assert stored.teacher == "Moved"
+    reader = TeacherReader.of(module)
+    Moved.places.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        (twin,) = _engines.Shipment.of([reader]).unpacked()
+    assert Moved.places == [("cuda",)]
+    assert twin.teacher is not module
 
 
 def test_nothing_is_printed_unless_verbose(parquet, teacher, tmp_path, capfd):

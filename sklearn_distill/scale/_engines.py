@@ -12,6 +12,7 @@ from threading import Lock
 from uuid import uuid4
 
 import numpy as np
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -53,6 +54,9 @@ class JoblibEngine(Engine):
     def map(self, function, items, shared, n_jobs):
         """See :class:`Engine`."""
         backend, _ = get_active_backend(prefer="threads")
+        if effective_n_jobs(n_jobs) == 1:
+            yield from (function(shared, item) for item in items)
+            return
         in_threads = getattr(backend, "supports_sharedmem", False)
         if in_threads:
             call = partial(function, shared)

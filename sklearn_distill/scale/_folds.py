@@ -36,6 +36,8 @@ class HashKFold(BaseCrossValidator):
     [3, 3, 3]
     """
 
+    __metadata_request__split = {"groups": True}
+
     def __init__(self, n_splits=5, random_state=0):
         if not isinstance(n_splits, int | np.integer) or n_splits < 2:
             raise ValueError(f"n_splits must be an int of 2 or more. Got {n_splits!r} instead.")

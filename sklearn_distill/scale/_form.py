@@ -7,6 +7,8 @@ and types, and with the same categories; whoever learned from an array, with an 
 
 import base64
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
 
@@ -134,18 +136,17 @@ class RowForm:
         """Return what JSON can hold of it."""
         return {
             "columns": list(self.columns),
-            "kinds": list(self.kinds),
             "array_dtype": self.array_dtype,
             "like": None if self.like is None else _write_types(self.like),
         }
 
     @classmethod
     def from_json(cls, found):
-        """Return the form that :meth:`to_json` wrote."""
+        """Return the form that :meth:`to_json` wrote, of any kinds: these were looked at."""
         like = found["like"]
         return cls(
             tuple(found["columns"]),
-            tuple(found["kinds"]),
+            (None,) * len(found["columns"]),
             found["array_dtype"],
             None if like is None else _read_types(like),
         )
@@ -188,9 +189,17 @@ def _kind_of_series(values):
     if not len(found):
         return None
     first = found.iloc[0] if hasattr(found, "iloc") else found[0]
-    if isinstance(first, str | bytes):
-        return "text"
-    return "number" if isinstance(first, bool | int | float | np.generic) else "other"
+    for kind, types in _KINDS:
+        if isinstance(first, types):
+            return kind
+    return "other"
+
+
+_KINDS = (
+    ("text", (str, bytes)),
+    ("number", (bool, int, float, Decimal, np.generic)),
+    ("date", date),
+)
 
 
 def kinds_of_schema(schema):

@@ -28,8 +28,8 @@ from sklearn_distill.scale._stored import (
 )
 from sklearn_distill.teachers import Remarks, TeacherReader, as_teacher, warn_how_it_is_read
 from sklearn_distill.utils.content import content_key
-from sklearn_distill.utils.dispatch import name_of
-from sklearn_distill.utils.pipelines import weight_keyword
+from sklearn_distill.utils.dispatch import is_network, name_of
+from sklearn_distill.utils.pipelines import last_step, weight_keyword
 from sklearn_distill.utils.rows import check_whole_number, short
 
 #: Rows that a teacher is asked about before anything is started.
@@ -79,7 +79,8 @@ def label_transfer_set(
         The folder to write to, or an address as above. It must be new, or hold an unfinished or
         finished transfer set of the same teacher. Workers must reach it by the same name.
     classes : array-like of shape (n_classes,), default=None
-        Order of the columns. None takes the teacher's ``classes_``, sorted.
+        All classes, which get a column each, in sorted order. None takes the teacher's
+        ``classes_``.
     columns : list of str, default=None
         Columns that the teacher sees, in its order. None takes those of ``like``, else those that
         the teacher remembers, else all but ``key``, ``target`` and ``sample_weight``.
@@ -182,16 +183,16 @@ def label_transfer_set(
     rows = None
     if folds is not None:
         rows = _rows_to_learn_from(source, form, key, target, sample_weight, engine_name)
-        classes = np.unique(rows["y"]) if classes is None else np.asarray(classes)
+        classes = rows["y"] if classes is None else classes
     elif classes is None:
         known = getattr(reader.classifier, "classes_", None)
         if known is None:
             raise ValueError(
-                f"The teacher {reader.name} has no classes_. Pass classes=[...], in the order of "
-                "its columns."
+                f"The teacher {reader.name} has no classes_. Pass classes=[...]: its columns are "
+                "taken in their sorted order."
             )
-        classes = np.unique(known)
-    classes = np.asarray(classes)
+        classes = known
+    classes = np.unique(classes)
     if keep_rows is None:
         keep_rows = not source.can_be_read_again
     kept = form.columns if keep_rows else ()
@@ -333,8 +334,15 @@ def _names_of(reader):
 
 def _key_of(reader, rows, folds):
     """Return what tells this teacher from others: its content, or what it will be fitted on."""
+    try:
+        key = content_key(reader)
+    except TypeError as error:
+        raise TypeError(
+            f"The sink is to know its teacher by content, and {reader.name} has none that could "
+            f"be compared: {error.__cause__}. Define its classes and functions in a module."
+        ) from error
     if folds is None:
-        return content_key(reader)
+        return key
     # By value: frames of the same rows lie in memory in many ways.
     X = rows["X"] if isinstance(rows["X"], np.ndarray) else fingerprint_of_frame(rows["X"])
     return content_key(
@@ -430,6 +438,8 @@ def _fit_teachers(engine, reader, rows, folds, n_jobs):
             stacklevel=3,
         )
     shared = [reader, rows, fold, keyword]
+    if is_network(last_step(reader.teacher)):
+        n_jobs = None  # they draw from generators that threads share
     fitted = dict(engine.map(_fit_one, list(range(folds.n_splits + 1)), shared, n_jobs))
     if reader.fitted:
         fitted[folds.n_splits] = reader
