@@ -241,7 +241,7 @@ def throughput(n_rows=3 * MILLION):
 
 
 def costs(sizes=(MILLION, 3 * MILLION, 10 * MILLION, 30 * MILLION)):
-    """Print seconds and peak memory of all steps at four sizes, and what a billion rows would be."""
+    """Print seconds and peak memory of all steps, and what a billion rows would take."""
     learners = ("linear", "naive Bayes", "network", "booster", "xgboost booster")
     steps, found = ("labelling", "reading", *learners), {}
     for n_rows in sizes:

@@ -54,6 +54,7 @@ slow_examples = [
     "plot_boosters",
     "plot_digit_images",
     "plot_few_labels",
+    "plot_flights",
     "plot_fraud_detection",
     "plot_fraud_report",
     "plot_privileged_columns",

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -261,6 +261,14 @@ def test_labels_out_of_fold_are_those_of_fit(weight, parquet, rows, tmp_path):
     expected[in_order] = told["log_proba"][:300]
     expected[300:] = told["log_proba"][300:]
     check_same(stored, rows, expected)
+    # All parts are there, and nothing needs a fit.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RandomForestClassifier, "fit", None)
+        again = label_transfer_set(
+            teacher, parquet, tmp_path / "sink", columns=COLUMNS, key="id", target="late",
+            sample_weight=weight, cv=3,
+        )  # fmt: skip
+    check_same(again, rows, expected)
 
 
 def test_folds_are_made_anew_for_a_fitted_teacher_if_asked(parquet, rows, teacher, tmp_path):
@@ -500,6 +508,9 @@ def test_sources_and_teachers_that_cannot_be(rows, teacher, tmp_path, monkeypatc
         label_transfer_set(teacher, tmp_path / "nowhere", tmp_path / "sink")
     with pytest.raises(ValueError, match="no Parquet files"):
         label_transfer_set(teacher, tmp_path, tmp_path / "sink")
+    regressor = LinearRegression().fit(rows[COLUMNS], rows.w)
+    with pytest.raises(ValueError, match="must be a classifier. Got a regressor"):
+        label_transfer_set(regressor, rows, tmp_path / "sink")
     with pytest.raises(ValueError, match="is not fitted, and nobody knows on which labels"):
         label_transfer_set(GaussianNB(), rows, tmp_path / "sink")
     with pytest.raises(FileNotFoundError, match="no transfer set"):
@@ -537,7 +548,7 @@ def test_torch_teachers_travel_on_the_cpu_and_go_to_their_workers_device(rows, t
         module, rows, tmp_path / "sink", classes=["no", "yes"], columns=COLUMNS, batch_rows=100
     )
     with torch.no_grad():
-        expected = torch.log_softmax(module(torch.as_tensor(X)), 1).numpy()
+        expected = torch.log_softmax(module(torch.as_tensor(X.copy())), 1).numpy()
     np.testing.assert_allclose(stored.read().log_proba, expected, atol=1e-6)
     assert stored.teacher == "Moved"
     reader = TeacherReader.of(module)

@@ -4,8 +4,10 @@ import os
 import shutil
 import sys
 
+import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 from sklearn_distill import label_transfer_set
 from sklearn_distill.scale import _engines, _sources
@@ -117,3 +119,25 @@ def test_folds_are_the_same_as_without_spark(spark, parquet, rows, tmp_path):
 def test_a_key_is_needed(spark, parquet, teacher, tmp_path):
     with pytest.raises(ValueError, match="Spark frame have no order"):
         label_transfer_set(teacher, spark.read.parquet(str(parquet)), tmp_path / "sink")
+
+
+def test_xgboost_on_spark_learns_probabilities(spark, parquet, rows, tmp_path):
+    """The recipe of the docs: no objective from outside is needed for two classes at T=1."""
+    xgboost_spark = pytest.importorskip("xgboost.spark")
+    teacher = LogisticRegression().fit(rows[:300][COLUMNS], rows.late[:300])
+    stored = label_transfer_set(
+        teacher, spark.read.parquet(str(parquet)), tmp_path / "sink", key="id"
+    )
+    frame = spark.read.parquet(str(tmp_path / "sink"))
+    frame = frame.selectExpr("*", "exp(log_proba_yes) AS target")
+    booster = (
+        xgboost_spark.SparkXGBRegressor(
+            features_col=COLUMNS, label_col="target", objective="binary:logistic", num_workers=2,
+            n_estimators=30, max_depth=3,
+        )
+        .fit(frame)
+        .get_booster()
+    )  # fmt: skip
+    batch = stored.read()
+    found = booster.inplace_predict(batch.X[COLUMNS].to_numpy())
+    assert np.abs(found - np.exp(batch.log_proba[:, 1])).mean() < 0.05

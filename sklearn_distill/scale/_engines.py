@@ -8,8 +8,6 @@ import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
-from uuid import uuid4
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -17,6 +15,7 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_distill.scale._form import kinds_of_frame
+from sklearn_distill.scale._shipping import Shipment, readers_among
 from sklearn_distill.scale._sources import (
     PARTITION_ROWS,
     FramePartition,
@@ -61,7 +60,7 @@ class JoblibEngine(Engine):
         if in_threads:
             call = partial(function, shared)
             # A torch module has one mode and one place for all threads.
-            n_jobs = 1 if any(reader.modules for reader in _readers(shared)) else n_jobs
+            n_jobs = 1 if any(reader.modules for reader in readers_among(shared)) else n_jobs
         else:
             call = partial(_call, function, Shipment.of(shared))
         calls = (delayed(call)(item) for item in items)
@@ -69,12 +68,7 @@ class JoblibEngine(Engine):
             parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
         except ValueError:  # multiprocessing and Ray give a list or nothing
             parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-        try:
-            yield from parallel(calls)
-        except Exception as error:
-            if type(error).__name__ not in ("TerminatedWorkerError", "BrokenProcessPool"):
-                raise
-            raise _lost(error) from error
+        yield from parallel(calls)
 
 
 class DaskEngine(Engine):
@@ -82,7 +76,6 @@ class DaskEngine(Engine):
 
     def map(self, function, items, shared, n_jobs):
         """See :class:`Engine`."""
-        _check_no_jobs(n_jobs, "Dask")
         import dask
 
         client = _dask_client()
@@ -95,9 +88,8 @@ class DaskEngine(Engine):
         )
         yield from _as_completed(futures)
 
-    def map_frames(self, job, source, shared, n_jobs):
+    def map_frames(self, job, source, shared):
         """Yield summaries of the partitions of a Dask data frame."""
-        _check_no_jobs(n_jobs, "Dask")
         import pandas as pd
 
         client = _dask_client()
@@ -121,7 +113,6 @@ class RayEngine(Engine):
 
     def map(self, function, items, shared, n_jobs):
         """See :class:`Engine`."""
-        _check_no_jobs(n_jobs, "Ray")
         import ray
 
         shipped = ray.put(Shipment.of(shared))
@@ -134,9 +125,8 @@ class RayEngine(Engine):
             done, running = ray.wait(running, num_returns=1)
             yield from ray.get(done)
 
-    def map_frames(self, job, source, shared, n_jobs):
+    def map_frames(self, job, source, shared):
         """Yield summaries of the blocks of a Ray data set."""
-        _check_no_jobs(n_jobs, "Ray")
         import ray
 
         summaries = source.frame.select_columns(job.columns).map_batches(
@@ -154,15 +144,13 @@ class SparkEngine(Engine):
 
     def map(self, function, items, shared, n_jobs):
         """See :class:`Engine`."""
-        _check_no_jobs(n_jobs, "Spark")
         context = _spark_session().sparkContext
         shipped = context.broadcast(Shipment.of(shared))
         calls = context.parallelize(list(items), max(1, len(items)))
         yield from calls.map(lambda item: _call(function, shipped.value, item)).collect()
 
-    def map_frames(self, job, source, shared, n_jobs):
+    def map_frames(self, job, source, shared):
         """Yield summaries of pieces of the partitions of a Spark data frame."""
-        _check_no_jobs(n_jobs, "Spark")
         shipped = _spark_session().sparkContext.broadcast(Shipment.of(shared))
 
         def label(frames):
@@ -179,7 +167,7 @@ class SparkEngine(Engine):
 ENGINES = {"joblib": JoblibEngine, "dask": DaskEngine, "ray": RayEngine, "spark": SparkEngine}
 
 
-# -- frames of an engine's own ---------------------------------------------------------------
+# -- frames of an engine's own -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,86 +289,7 @@ def _joined(frames, n):
         yield concatenated(waiting)
 
 
-# -- shipping ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Shipment:
-    """Something pickled once, that a process unpickles once, however often it gets it.
-
-    Attributes
-    ----------
-    payload : ndarray of uint8
-        An array, which engines share between the processes of a machine.
-    key : str
-    """
-
-    payload: np.ndarray
-    key: str
-
-    @classmethod
-    def of(cls, thing):
-        """Pack a thing. Torch modules travel on the CPU: a worker may have no other device."""
-        with _on_cpu(thing) as portable:
-            payload = _cloudpickle().dumps(portable, protocol=pickle.HIGHEST_PROTOCOL)
-        return cls(np.frombuffer(payload, dtype=np.uint8), uuid4().hex)
-
-    def unpacked(self):
-        """Return the thing, on the device of this worker."""
-        with _UNPACKING:
-            if self.key not in _UNPACKED:
-                thing = pickle.loads(memoryview(np.ascontiguousarray(self.payload)))
-                _to_device(thing)
-                _UNPACKED.clear()  # of the calls before: a worker may live long
-                _UNPACKED[self.key] = thing
-            return _UNPACKED[self.key]
-
-
-_UNPACKED, _UNPACKING = {}, Lock()
-
-
-class _on_cpu:
-    """A context that gives things whose torch modules are on the CPU: copies, if they were not."""
-
-    def __init__(self, thing):
-        self.thing = thing
-
-    def __enter__(self):
-        modules = [module for reader in _readers(self.thing) for module in reader.modules]
-        away = [m for m in modules if any(p.device.type != "cpu" for p in m.parameters())]
-        if not away:
-            return self.thing
-        import copy
-
-        twin = copy.deepcopy(self.thing)
-        for reader in _readers(twin):
-            for module in reader.modules:
-                module.to("cpu")
-        return twin
-
-    def __exit__(self, *exception):
-        return None
-
-
-def _to_device(thing):
-    """Move the torch modules of a copy that is ours to the accelerator of this worker."""
-    modules = [module for reader in _readers(thing) for module in reader.modules]
-    if modules and sys.modules["torch"].cuda.is_available():
-        for module in modules:
-            module.to("cuda")
-
-
-def _cloudpickle():
-    """Return the pickler that knows functions and classes of the main script by their content."""
-    try:
-        import cloudpickle
-    except ImportError:  # before 1.6, joblib brought its own
-        from joblib.externals import cloudpickle
-    return cloudpickle
-
-
-def _readers(shared):
-    return [one for one in shared if hasattr(one, "modules")] if isinstance(shared, list) else []
+# -- calls -------------------------------------------------------------------------------------
 
 
 def _call(function, shipped, item):
@@ -395,6 +304,17 @@ def _scatter(client, shared):
     return client.scatter(Shipment.of(shared), broadcast=True, hash=False)
 
 
+#: Where engines define what they raise of workers and tasks.
+_OF_ENGINES = (
+    "joblib.externals.loky",
+    "concurrent.futures",
+    "distributed",
+    "ray",
+    "py4j",
+    "pyspark",
+)
+
+
 def _as_completed(futures):
     """Yield results as they come; what failed for good is raised when all others are through."""
     from distributed import as_completed
@@ -406,10 +326,13 @@ def _as_completed(futures):
         else:
             yield future.result()
     if lost is not None:
-        raise _lost(lost) from lost
+        raise lost
 
 
-def _lost(error):
+def lost_worker(error):
+    """Return an error in words for one of the engine itself; None for any other."""
+    if not type(error).__module__.startswith(_OF_ENGINES):
+        return None
     return RuntimeError(
         f"A worker was lost ({type(error).__name__}), maybe because it ran out of memory. The "
         "finished partitions are kept: call it again, and it goes on where it was; with fewer "
@@ -436,11 +359,3 @@ def _spark_session():
             "There is no Spark session. Make one: SparkSession.builder.getOrCreate()."
         )
     return session
-
-
-def _check_no_jobs(n_jobs, engine):
-    if n_jobs is not None:
-        raise ValueError(
-            f"n_jobs={n_jobs} is for engine='joblib'. {engine} runs as many tasks as its workers "
-            "have room for: set their number there."
-        )

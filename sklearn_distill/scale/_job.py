@@ -104,7 +104,7 @@ class LabellingJob:
         what = partition.what
         try:
             partition = partition.opened(self.columns)
-            found = self._part_that_is_there(partition)
+            found = self.find(partition)
             return self._written(readers, partition) if found is None else found
         except Exception as error:
             return PartSummary(partition.name, what, error=_portable(error))
@@ -135,7 +135,8 @@ class LabellingJob:
         fold = self.folds.fold_of(frame[self.key])
         return np.where(frame[self.target].notna(), fold, self.folds.n_splits)
 
-    def _part_that_is_there(self, partition):
+    def find(self, partition):
+        """Return the summary of a part that is there already; None if there is none."""
         found = self.sink.metadata_of_part(partition.name)
         if found is None or found["fingerprint"] != partition.fingerprint:
             return None

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from sklearn_distill.scale._engines import ENGINES, EXTRAS, ClusterSource, engine_of
+from sklearn_distill.scale._engines import ENGINES, EXTRAS, ClusterSource, engine_of, lost_worker
 from sklearn_distill.scale._folds import HashKFold
 from sklearn_distill.scale._form import RowForm, kinds_of_frame
 from sklearn_distill.scale._job import POSITION, LabellingJob
@@ -67,7 +67,8 @@ def label_transfer_set(
     teacher : estimator, torch module, booster, or list of (name, estimator)
         Fitted: used as it is. Not fitted: it is fitted on the rows that have a label, which must
         fit into memory, and these are labelled out-of-fold (``target``, ``cv``). It is shipped to
-        each worker once; torch modules go to the accelerator of their worker, if it has one.
+        each worker once; torch modules go to the accelerator of their worker, if it has one. A
+        teacher that is not fitted is fitted anew if the work is resumed: give it a random state.
     source : str, path, list of these, pyarrow data set, data frame, lazy frame or cluster's frame
         - Parquet: a file, a folder, an address such as ``s3://bucket/folder``, several of these,
           or a :class:`pyarrow.dataset.Dataset` of files. Row groups are the partitions; small
@@ -161,43 +162,32 @@ def label_transfer_set(
     """
     check_whole_number(batch_rows, "batch_rows")
     source, engine_name = _open_source(source, engine)
+    if n_jobs is not None and engine_name != "joblib":
+        raise ValueError(
+            f"n_jobs={n_jobs} is for engine='joblib'. {engine_name.capitalize()} runs as many "
+            "tasks as its workers have room for: set their number there."
+        )
     reader = TeacherReader.of(as_teacher(teacher))
+    if reader.fitted:
+        reader.known_classes(() if classes is None else classes)  # raises if it is no classifier
     folds = _folds(cv, reader, target)
     own = [name for name in (key, target, sample_weight) if name is not None]
     _check_own_columns(own, source.kinds)
-    if not source.ordered and key is None:
-        raise ValueError(
-            f"Rows of a {engine_name.capitalize()} frame have no order by which they could be "
-            "told apart. Name the column that does it: key='...'."
-        )
-    if folds is not None and key is None:
-        raise ValueError(
-            "Folds are made by a hash of the key, so that they are the same on every engine. "
-            "Name the column: key='...'."
-        )
+    if key is None:
+        _check_needs_no_key(source, engine_name, folds)
     others = {name: kind for name, kind in source.kinds.items() if name not in own}
     # Who is fitted for it will remember the names.
     expected = _names_of(reader) if reader.fitted else list(others)
     form = RowForm.of(others, columns=columns, like=like, expected=expected)
-    readers = [reader]
     rows = None
     if folds is not None:
-        rows = _rows_to_learn_from(source, form, key, target, sample_weight, engine_name)
-        classes = rows["y"] if classes is None else classes
-    elif classes is None:
-        known = getattr(reader.classifier, "classes_", None)
-        if known is None:
-            raise ValueError(
-                f"The teacher {reader.name} has no classes_. Pass classes=[...]: its columns are "
-                "taken in their sorted order."
-            )
-        classes = known
-    classes = np.unique(classes)
+        rows = _rows_to_learn_from(source, form, key, target, sample_weight)
+    classes = np.unique(_known_classes(reader, rows) if classes is None else classes)
     if keep_rows is None:
         keep_rows = not source.can_be_read_again
     kept = form.columns if keep_rows else ()
     _check_names(classes, [*own, *kept], key)
-    if getattr(source, "ordered", False) and key is None and isinstance(source, ClusterSource):
+    if key is None and isinstance(source, ClusterSource):
         source = source.with_positions()
     made_with = {
         "teacher": reader.name,
@@ -225,11 +215,14 @@ def label_transfer_set(
         "versions": _versions(reader),
         "parts": None,
     }
-    if folds is not None:
-        readers = _fit_teachers(engine, reader, rows, folds, n_jobs)
-    else:
-        warn_how_it_is_read(reader)
-    job.try_out(readers, source.head(ROWS_TO_TRY))
+    done = isinstance(source, FileSource) and all(map(job.find, source.partitions))
+    readers = [reader]
+    if not done:
+        if folds is None:
+            warn_how_it_is_read(reader)
+        else:
+            readers = _fit_teachers(engine, reader, rows, folds, n_jobs)
+        job.try_out(readers, source.head(ROWS_TO_TRY))
     sink.write_list(listed)
     summaries = list(_progress(_run(engine, job, source, readers, n_jobs), source, verbose))
     parts = _checked(summaries, source, key)
@@ -304,6 +297,30 @@ def _folds(cv, reader, target):
         f"cv must be an int or a HashKFold: other folds are not the same on every engine. Got "
         f"{cv!r} instead."
     )
+
+
+def _check_needs_no_key(source, engine, folds):
+    if not source.ordered:
+        raise ValueError(
+            f"Rows of a {engine.capitalize()} frame have no order by which they could be told "
+            "apart. Name the column that does it: key='...'."
+        )
+    if folds is not None:
+        raise ValueError(
+            "Folds are made by a hash of the key, so that they are the same on every engine. "
+            "Name the column: key='...'."
+        )
+
+
+def _known_classes(reader, rows):
+    """Return the classes of the labels that a teacher learns from, or of a fitted one."""
+    known = getattr(reader.classifier, "classes_", None) if rows is None else rows["y"]
+    if known is None:
+        raise ValueError(
+            f"The teacher {reader.name} has no classes_. Pass classes=[...]: its columns are "
+            "taken in their sorted order."
+        )
+    return known
 
 
 def _check_own_columns(own, kinds):
@@ -402,7 +419,7 @@ def _versions(reader):
 # -- teachers that are fitted for it -------------------------------------------------------------
 
 
-def _rows_to_learn_from(source, form, key, target, sample_weight, engine):
+def _rows_to_learn_from(source, form, key, target, sample_weight):
     """Return the rows that have a label, with labels, weights and keys, sorted by key.
 
     Engines give rows in an order of their own, and many a teacher depends on it.
@@ -468,9 +485,17 @@ def _fit_one(shared, k):
 
 
 def _run(engine, job, source, readers, n_jobs):
-    if isinstance(source, ClusterSource):
-        return engine.map_frames(job, source, readers, n_jobs)
-    return engine.map(job, list(source.partitions), readers, n_jobs)
+    """Yield the summary of each partition, in any order."""
+    try:
+        if isinstance(source, ClusterSource):
+            yield from engine.map_frames(job, source, readers)
+        else:
+            yield from engine.map(job, list(source.partitions), readers, n_jobs)
+    except Exception as error:
+        in_words = lost_worker(error)
+        if in_words is None:
+            raise
+        raise in_words from error
 
 
 def _progress(summaries, source, verbose):
