@@ -66,7 +66,7 @@ def labeled_rows(seed=0, n_rows=N_LABELED):
     return frame.sample(n_rows, random_state=seed)
 
 
-def make_teacher(kind="forest", seed=0):
+def make_teacher(kind="forest", seed=0, trees=100):
     from lightgbm import LGBMClassifier
     from sklearn.ensemble import RandomForestClassifier
 
@@ -75,7 +75,7 @@ def make_teacher(kind="forest", seed=0):
             n_estimators=300, learning_rate=0.03, num_leaves=15, min_child_samples=20,
             colsample_bytree=0.7, subsample=0.7, subsample_freq=1, random_state=seed, verbose=-1,
         )  # fmt: skip
-    return RandomForestClassifier(100, min_samples_leaf=5, random_state=seed)
+    return RandomForestClassifier(trees, min_samples_leaf=5, random_state=seed)
 
 
 def peak_megabytes():
@@ -98,10 +98,10 @@ def in_a_process(what, **settings):
 # -- measurements, each in a process of its own --------------------------------------------------
 
 
-def own_throughput(n_rows):
+def own_throughput(n_rows, trees):
     """Rows per second of the teacher itself, in batches of rows that are in memory."""
     few = labeled_rows()
-    teacher = make_teacher().fit(few[COLUMNS], few["late"])
+    teacher = make_teacher(trees=trees).fit(few[COLUMNS], few["late"])
     X = pd.read_parquet(rows_file(n_rows), columns=COLUMNS)
     start = time.perf_counter()
     for first in range(0, n_rows, BATCH):
@@ -109,12 +109,12 @@ def own_throughput(n_rows):
     return {"rows_per_second": n_rows / (time.perf_counter() - start)}
 
 
-def label(n_rows, engine="joblib", workers=1, sink=None):
+def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
     """Rows per second and peak memory of labelling."""
     from sklearn_distill import label_transfer_set
 
     few = labeled_rows()
-    teacher = make_teacher().fit(few[COLUMNS], few["late"])
+    teacher = make_teacher(trees=trees).fit(few[COLUMNS], few["late"])
     before = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder, _cluster(engine, workers):
         start = time.perf_counter()
@@ -219,15 +219,16 @@ MEASUREMENTS = {
 # -- the parts -----------------------------------------------------------------------------------
 
 
-def throughput(n_rows=3 * MILLION):
+def throughput(n_rows=3 * MILLION, trees=200):
     """Print rows per second of the teacher alone, and of labelling on each engine."""
-    own = in_a_process("own_throughput", n_rows=n_rows)["rows_per_second"]
+    settings = {"n_rows": n_rows, "trees": trees}
+    own = in_a_process("own_throughput", **settings)["rows_per_second"]
     print(f"the teacher in memory            {own:9,.0f} rows/s")
     for engine in ("joblib", "dask", "ray"):
         found = {}
         for workers in (1, 2):
             try:
-                one = in_a_process("label", n_rows=n_rows, engine=engine, workers=workers)
+                one = in_a_process("label", engine=engine, workers=workers, **settings)
             except RuntimeError as error:
                 print(engine, "is not here:", str(error).splitlines()[-1])
                 break

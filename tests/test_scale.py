@@ -28,7 +28,7 @@ from sklearn_distill import (
     label_transfer_set,
 )
 from sklearn_distill.labelling import label
-from sklearn_distill.scale import _engines, _label, _sources
+from sklearn_distill.scale import _engines, _label
 from sklearn_distill.scale._folds import hash_keys
 from sklearn_distill.scale._sources import count_doubles
 from sklearn_distill.teachers import TeacherReader
@@ -38,37 +38,9 @@ from tests.transfer_sets import (
     check_same,
     killer,
     labels_of,
-    make_rows,
-    make_teacher,
 )
 
-
-@pytest.fixture(autouse=True)
-def small_partitions(monkeypatch):
-    monkeypatch.setattr(_sources, "PARTITION_ROWS", 800)
-    monkeypatch.setattr(_engines, "PARTITION_ROWS", 800)
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return make_rows()
-
-
-@pytest.fixture(scope="module")
-def teacher(rows):
-    return make_teacher(rows)
-
-
-@pytest.fixture(scope="module")
-def expected(rows, teacher):
-    return labels_of(teacher, rows)
-
-
-@pytest.fixture
-def parquet(rows, tmp_path):
-    path = tmp_path / "rows.parquet"
-    rows.to_parquet(path, row_group_size=400)
-    return path
+pytestmark = pytest.mark.usefixtures("small_partitions")
 
 
 # -- the same labels -----------------------------------------------------------------------------
@@ -269,6 +241,34 @@ def test_labels_out_of_fold_are_those_of_fit(weight, parquet, rows, tmp_path):
             sample_weight=weight, cv=3,
         )  # fmt: skip
     check_same(again, rows, expected)
+
+
+def test_a_class_of_one_row_is_unknown_to_the_fold_that_holds_it(rows, tmp_path):
+    frame = rows.copy()
+    frame.loc[7, "late"] = "much"
+    stored = label_transfer_set(
+        GaussianNB(), frame, tmp_path / "sink", columns=COLUMNS, key="id", target="late", cv=3
+    )
+    assert list(stored.classes) == ["much", "no", "yes"]
+    unknown = np.isnan(stored.read().log_proba)
+    folds = HashKFold(3).fold_of(frame.id)
+    in_its_fold = (folds == folds[7]) & frame.late.notna()
+    np.testing.assert_array_equal(unknown[:, 0], in_its_fold)
+    assert not unknown[:, 1:].any()
+    model = DistillationClassifier(None, GaussianNB(), alpha=0.5, temperature=1)
+    assert np.isfinite(model.fit_transfer_set(stored).predict_proba(frame[COLUMNS])).all()
+
+
+def test_probabilities_below_the_smallest_float_are_kept(rows, tmp_path):
+    """A logistic regression that is sure has them, and no temperature may lose them."""
+    labeled = rows[:300]
+    teacher = LogisticRegression(C=1e8, max_iter=10_000).fit(labeled[COLUMNS], labeled.a > 0)
+    far = rows.assign(a=rows.a * 1e3)
+    stored = label_transfer_set(teacher, far, tmp_path / "sink", columns=COLUMNS)
+    log_proba = stored.read().log_proba
+    assert log_proba.min() < -800
+    assert np.isfinite(log_proba).all()
+    assert not stored.has_zeros
 
 
 def test_folds_are_made_anew_for_a_fitted_teacher_if_asked(parquet, rows, teacher, tmp_path):

@@ -7,19 +7,19 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
 
 from sklearn_distill import DistillationClassifier, label_transfer_set
-from sklearn_distill.scale import _sources
 from tests.transfer_sets import (
     COLUMNS,
     check_same,
     killer,
-    labels_of,
-    make_rows,
-    make_teacher,
 )
 
 ray = pytest.importorskip("ray")
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.usefixtures("small_partitions"),
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,32 +27,6 @@ def cluster():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def small_partitions(monkeypatch):
-    monkeypatch.setattr(_sources, "PARTITION_ROWS", 800)
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return make_rows()
-
-
-@pytest.fixture(scope="module")
-def teacher(rows):
-    return make_teacher(rows)
-
-
-@pytest.fixture(scope="module")
-def expected(rows, teacher):
-    return labels_of(teacher, rows)
-
-
-@pytest.fixture
-def parquet(rows, tmp_path):
-    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
-    return tmp_path / "rows.parquet"
 
 
 def test_blocks_of_a_data_set(rows, teacher, expected, tmp_path):

@@ -10,21 +10,21 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_distill import label_transfer_set
-from sklearn_distill.scale import _engines, _sources
 from tests.transfer_sets import (
     COLUMNS,
     check_same,
     killer,
-    labels_of,
-    make_rows,
-    make_teacher,
 )
 
 sql = pytest.importorskip("pyspark.sql")
 if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
     pytest.skip("Spark needs Java 17 or newer, and there is none", allow_module_level=True)
 
-pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.usefixtures("small_partitions"),
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,33 +43,6 @@ def spark():
         session = builder.getOrCreate()
         yield session
         session.stop()
-
-
-@pytest.fixture(autouse=True)
-def small_partitions(monkeypatch):
-    monkeypatch.setattr(_sources, "PARTITION_ROWS", 800)
-    monkeypatch.setattr(_engines, "PARTITION_ROWS", 800)
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return make_rows()
-
-
-@pytest.fixture(scope="module")
-def teacher(rows):
-    return make_teacher(rows)
-
-
-@pytest.fixture(scope="module")
-def expected(rows, teacher):
-    return labels_of(teacher, rows)
-
-
-@pytest.fixture
-def parquet(rows, tmp_path):
-    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
-    return tmp_path / "rows.parquet"
 
 
 def test_partitions_of_a_frame(spark, parquet, rows, teacher, expected, tmp_path):

@@ -311,6 +311,10 @@ def test_a_skorch_net_of_the_user(situation):
     model = DistillationClassifier(None, net, temperature=1, random_state=0)
     model.fit_transfer_set(stored, batch_rows=512)
     assert len(model.student_.history) == 3
+    assert all(len(epoch["batches"]) == 1 for epoch in model.student_.history)
+    losses = model.student_.history[:, "train_loss"]
+    assert losses[2] < losses[0]
+    assert losses[2] == model.student_.history[2, "batches", 0, "train_loss"]
     assert model.student_.max_epochs == 3
     assert model.student_.train_split is not None
     longer = model.fit_transfer_set(stored, batch_rows=512, max_epochs=5)

@@ -192,6 +192,19 @@ class _BatchesOfParts:
             objective.set_rows(*targets)
             X = inputs_for(net.module_, X, net.device)
             yield from InMemoryMixin.get_iterator(net, InMemoryRows(X, objective.labels), True)
+            _join_batches(net.history)
+
+
+def _join_batches(history):
+    """Put one record in the place of those of the batches so far: they would fill the memory.
+
+    What skorch makes of them at the end of the epoch is the mean, weighted by size.
+    """
+    batches = history[-1]["batches"]
+    if all(batch.keys() == {"train_loss", "train_batch_size"} for batch in batches):
+        sizes = [batch["train_batch_size"] for batch in batches]
+        loss = np.average([batch["train_loss"] for batch in batches], weights=sizes)
+        batches[:] = [{"train_loss": float(loss), "train_batch_size": sum(sizes)}]
 
 
 def train_on_stream(net, parts, objective, fit_params=None):

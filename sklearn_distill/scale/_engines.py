@@ -15,6 +15,7 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_distill.scale._form import kinds_of_frame
+from sklearn_distill.scale._job import PartSummary
 from sklearn_distill.scale._shipping import Shipment, readers_among
 from sklearn_distill.scale._sources import (
     PARTITION_ROWS,
@@ -104,8 +105,14 @@ class DaskEngine(Engine):
         if client is None:
             yield from summaries.compute()["summary"]
             return
-        for frame in _as_completed(client.compute(summaries.to_delayed(), retries=RETRIES)):
-            yield from frame["summary"]
+        futures = client.compute(summaries.to_delayed(), retries=RETRIES)
+        numbers = {future.key: i for i, future in enumerate(futures)}
+
+        def failed(future, error):
+            return [PartSummary(None, f"partition {numbers[future.key]}", error=error)]
+
+        for found in _as_completed(futures, failed):
+            yield from found if isinstance(found, list) else found["summary"]
 
 
 class RayEngine(Engine):
@@ -315,14 +322,21 @@ _OF_ENGINES = (
 )
 
 
-def _as_completed(futures):
-    """Yield results as they come; what failed for good is raised when all others are through."""
+def _as_completed(futures, failed=None):
+    """Yield results as they come; what failed for good is raised when all others are through.
+
+    ``failed(future, error)`` is yielded in place of what the rows themselves raised.
+    """
     from distributed import as_completed
 
     lost = None
     for future in as_completed(futures):
         if future.status == "error":
-            lost = future.exception()
+            error = future.exception()
+            if failed is not None and lost_worker(error) is None:
+                yield failed(future, error)
+            else:
+                lost = error
         else:
             yield future.result()
     if lost is not None:
@@ -333,10 +347,11 @@ def lost_worker(error):
     """Return an error in words for one of the engine itself; None for any other."""
     if not type(error).__module__.startswith(_OF_ENGINES):
         return None
+    said = (str(error).strip().splitlines() or ["without a word"])[0][:200]
     return RuntimeError(
-        f"A worker was lost ({type(error).__name__}), maybe because it ran out of memory. The "
-        "finished partitions are kept: call it again, and it goes on where it was; with fewer "
-        "jobs, or smaller batch_rows, if memory was short."
+        f"The engine gave up ({type(error).__name__}: {said}). If a worker was lost, memory may "
+        "have been short: take fewer jobs, or smaller batch_rows. The finished partitions are "
+        "kept: call it again, and it goes on where it was."
     )
 
 
