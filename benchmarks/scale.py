@@ -200,7 +200,7 @@ def make_student(name):
             (OneHotEncoder(handle_unknown="ignore"), ["origin", "destination", "weekday"]),
             remainder=StandardScaler(),
         )
-        return make_pipeline(columns, SGDClassifier(loss="log_loss", average=True, random_state=0))
+        return make_pipeline(columns, SGDClassifier(loss="log_loss", random_state=0))
     if name == "network":
         wide = nn.Linear(len(COLUMNS), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
         return make_pipeline(StandardScaler(), nn.Sequential(*wide, nn.Linear(64, 2)))

@@ -94,9 +94,7 @@ network = nn.Sequential(
     nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
 )
 students = {
-    "linear model": make_pipeline(
-        airports, SGDClassifier(loss="log_loss", average=True, random_state=0)
-    ),
+    "linear model": make_pipeline(airports, SGDClassifier(loss="log_loss", random_state=0)),
     "50 trees of 8 leaves": LGBMClassifier(n_estimators=50, num_leaves=8, verbose=-1),
     "network": make_pipeline(StandardScaler(), network),
 }

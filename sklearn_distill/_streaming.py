@@ -69,7 +69,8 @@ class LearnsFromBatches:
             steps (one pass at least) for torch modules, and a skorch net's own. Boosters have
             none.
         batch_rows : int, default=65536
-            Rows in memory.
+            Rows that are taught at a time. About ten times as many are in memory, since batches
+            are mixed: take fewer if rows are wide.
         engine : {"dask"}, default=None
             Has a booster trained on the workers of the current Dask client, by XGBoost's or
             LightGBM's own Dask interface. They hold the rows among them, and must reach the

@@ -172,7 +172,7 @@ def test_batches_in_random_order_have_every_row_once(parquet, rows, teacher, exp
     np.testing.assert_array_equal(log_proba[order], expected[theirs])
     first = {tuple(row) for row in batches[0].X[COLUMNS].to_numpy()}
     places = [i for i, row in enumerate(rows[COLUMNS].to_numpy()) if tuple(row) in first]
-    assert min(places) < 500 and max(places) > 2500  # noqa: PT018
+    assert np.bincount(np.array(places) // 400, minlength=8).min() > 10
     again = next(stored.batches(512, shuffle=True, random_state=0))
     np.testing.assert_array_equal(again.log_proba, batches[0].log_proba)
 

@@ -29,6 +29,8 @@ class PartSummary(NamedTuple):
         Sum of the weights of rows with and without a real label.
     n_zeros : int
         Rows to which a teacher gave an exact zero.
+    groups : list of int
+        Numbers of rows of the pieces that can be read on their own.
     seconds : float
         Of reading, asking and writing; 0 if it was there already.
     remarks : Remarks
@@ -44,6 +46,7 @@ class PartSummary(NamedTuple):
     labeled_weight: float = 0.0
     unlabeled_weight: float = 0.0
     n_zeros: int = 0
+    groups: list = ()
     seconds: float = 0.0
     remarks: Remarks = Remarks()
     error: Exception | None = None
@@ -142,7 +145,7 @@ class LabellingJob:
             return None
         if any(found[name] != value for name, value in self.made_with.items()):
             return None
-        counts = {name: found[name] for name in _COUNTS}
+        counts = {name: found[name] for name in (*_COUNTS, "groups")}
         return PartSummary(partition.name, partition.what, partition.fingerprint, **counts)
 
     def _written(self, readers, partition):
@@ -159,8 +162,9 @@ class LabellingJob:
                 remarks.append(more)
                 yield self._table(frame, log_proba, row, counts)
                 row = None if row is None else row + len(frame)
-            metadata.update(counts)
+            metadata.update(counts, groups=groups)
 
+        groups = partition.groups(self.batch_rows)
         self.sink.write_part(partition.name, tables(), metadata, self.batch_rows)
         seconds = perf_counter() - start
         return PartSummary(
@@ -168,6 +172,7 @@ class LabellingJob:
             partition.what,
             partition.fingerprint,
             **counts,
+            groups=groups,
             seconds=seconds,
             remarks=sum(remarks, Remarks()),
         )

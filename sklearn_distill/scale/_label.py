@@ -548,6 +548,7 @@ def _checked(summaries, source, key):
             "labeled_weight": summary.labeled_weight,
             "unlabeled_weight": summary.unlabeled_weight,
             "n_zeros": summary.n_zeros,
+            "groups": summary.groups,
         }
         for summary in sorted(summaries, key=lambda summary: summary.name)
     ]

@@ -33,7 +33,8 @@ class ParquetPartition:
     filesystem : pyarrow.fs.FileSystem
     path : str
     row_groups : tuple of int
-    n_rows : int
+    group_rows : tuple of int
+        Number of rows of each.
     first_row : int
         Position of its first row among all of the source.
     fingerprint : str
@@ -44,9 +45,14 @@ class ParquetPartition:
     filesystem: object
     path: str
     row_groups: tuple
-    n_rows: int
+    group_rows: tuple
     first_row: int
     fingerprint: str
+
+    @property
+    def n_rows(self):
+        """Number of rows."""
+        return sum(self.group_rows)
 
     @property
     def what(self):
@@ -58,12 +64,20 @@ class ParquetPartition:
         """Return itself: the file is read batch by batch."""
         return self
 
-    def batches(self, columns, batch_rows):
-        """Give the rows as pandas frames, one batch after the other."""
-        for batch in read_batches(
-            self.filesystem, self.path, batch_rows, columns=columns, row_groups=self.row_groups
-        ):
-            yield batch.to_pandas()
+    def groups(self, batch_rows):
+        """Return the numbers of rows of the pieces that can be read on their own."""
+        return list(self.group_rows)
+
+    def batches(self, columns, batch_rows, group=None):
+        """Give the rows as pandas frames, one batch after the other, none of two row groups.
+
+        With a group, those of the one of this number.
+        """
+        for i in self.row_groups if group is None else self.row_groups[group : group + 1]:
+            for batch in read_batches(
+                self.filesystem, self.path, batch_rows, columns=columns, row_groups=[i]
+            ):
+                yield batch.to_pandas()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +115,11 @@ class FramePartition:
         fingerprint = fingerprint_of_frame(frame[list(columns)])
         name = self.name or f"part-{fingerprint[:24]}"
         return FramePartition(name, frame, self.what, self.first_row, fingerprint)
+
+    def groups(self, batch_rows):
+        """Return the numbers of rows of the pieces that can be read on their own."""
+        n = len(self.frame)
+        return [min(batch_rows, n - start) for start in range(0, n, batch_rows)]
 
     def batches(self, columns, batch_rows):
         """Give the rows as pandas frames, one batch after the other."""
@@ -263,17 +282,24 @@ def filesystem_of(path):
     return fs.LocalFileSystem(), str(Path(text).expanduser().resolve())
 
 
-def read_batches(filesystem, path, batch_rows, columns=None, row_groups=None):
-    """Give Arrow batches of a Parquet file, without holding more of it than they need."""
+def read_batches(filesystem, path, batch_rows, columns=None, row_groups=None, rows=None):
+    """Give Arrow batches of a Parquet file, without holding more of it than they need.
+
+    Of the whole, of some row groups, or of those that a range of rows is made of.
+    """
     import pyarrow.parquet as pq
 
     with (
         filesystem.open_input_file(path) as file,
         pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_AHEAD) as parquet,
     ):
-        groups = range(parquet.num_row_groups) if row_groups is None else row_groups
+        if row_groups is None:
+            ends = np.cumsum([parquet.metadata.row_group(i).num_rows for i in
+                              range(parquet.num_row_groups)])  # fmt: skip
+            first, last = (0, ends[-1]) if rows is None else rows
+            row_groups = np.flatnonzero((ends > first) & (ends <= last)).tolist()
         yield from parquet.iter_batches(
-            batch_rows, row_groups=list(groups), columns=columns, use_threads=False
+            batch_rows, row_groups=list(row_groups), columns=columns, use_threads=False
         )
 
 
@@ -296,7 +322,7 @@ def _parquet_files(filesystem, path):
 
 
 def _partitions_of_file(filesystem, path, first_row):
-    """Yield (row groups, number of rows, first row, fingerprint), and the kinds of columns."""
+    """Yield (row groups, their rows, first row, fingerprint), and the kinds of columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -307,17 +333,15 @@ def _partitions_of_file(filesystem, path, first_row):
         raise ValueError(
             f"{path} is no whole Parquet file: {error}. Write it again, or leave it out."
         ) from error
-    groups, n = [], 0
-    for i in range(metadata.num_row_groups):
-        n_here = metadata.row_group(i).num_rows
-        if not n_here:
-            continue
-        groups, n = [*groups, i], n + n_here
-        if n >= PARTITION_ROWS:
-            yield (tuple(groups), n, first_row, _of_groups(metadata, groups, path)), kinds
-            first_row, groups, n = first_row + n, [], 0
-    if n:
-        yield (tuple(groups), n, first_row, _of_groups(metadata, groups, path)), kinds
+    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    groups, last = [], max((i for i, n in enumerate(sizes) if n), default=-1)
+    for i, size in enumerate(sizes):
+        groups += [i] if size else []
+        n = sum(sizes[j] for j in groups)
+        if n and (n >= PARTITION_ROWS or i == last):
+            of_groups = tuple(groups), tuple(sizes[j] for j in groups)
+            yield (*of_groups, first_row, _of_groups(metadata, groups, path)), kinds
+            first_row, groups = first_row + n, []
 
 
 def _of_groups(metadata, groups, path):

@@ -14,8 +14,11 @@ from sklearn_distill.scale._sources import (
     read_batches,
 )
 
-#: Rows of a batch unless told otherwise, and parts that are read at once when rows are shuffled.
-BATCH_ROWS, MIXED_PARTS = 65_536, 8
+#: Rows of a batch unless told otherwise.
+BATCH_ROWS = 65_536
+
+#: Where rows are shuffled: row groups that are read at once, and batches that are mixed.
+MIXED_GROUPS, POOL_BATCHES = 8, 8
 
 
 class TransferBatch(NamedTuple):
@@ -218,9 +221,9 @@ class StoredTransferSet:
         batch_rows : int, default=65536
             Rows of a batch. Without ``shuffle`` a part ends with a smaller one.
         shuffle : bool, default=False
-            Whether parts come in a random order, of which several are read at once and mixed.
-            Rows of one batch are then from up to eight places of the whole, in random order, and
-            all batches but the last have ``batch_rows`` rows.
+            Whether row groups come in a random order, of which eight are read at once, and the
+            rows of eight batches are mixed. All batches but the last then have ``batch_rows`` rows.
+            Files with row groups of a million rows are mixed worse than those with smaller ones.
         random_state : int, default=0
             Seeds it.
 
@@ -234,57 +237,68 @@ class StoredTransferSet:
                     yield self._batch(*frames, part)
             return
         rng = np.random.default_rng(random_state)
-        order = [self._parts[i] for i in rng.permutation(len(self._parts))]
-        yield from self._mixed(order, batch_rows, rng)
+        yield from self._mixed(batch_rows, rng)
 
-    def _mixed(self, parts, batch_rows, rng):
-        """Give batches of rows that several parts have in turn a share of."""
-        piece = max(1, batch_rows // MIXED_PARTS)
-        waiting = iter(parts)
+    def _mixed(self, batch_rows, rng):
+        """Give batches of rows from several places, in random order.
 
-        def opened(part):
-            return (self._batch(*frames, part) for frames in self._frames(part, piece))
+        Row groups come in random order, several of them in turn a piece each. A pool of some
+        batches is shuffled, and half of it is given: neighbours in the files, which are alike in
+        what changes with time, are spread over many batches.
+        """
+        units = self._units()
+        piece = max(1, batch_rows // MIXED_GROUPS)
+        waiting = iter([units[i] for i in rng.permutation(len(units))])
 
-        reading = [opened(part) for part in islice(waiting, MIXED_PARTS)]
-        pieces, n = [], 0
+        def opened(part, group):
+            return (self._batch(*found, part) for found in self._frames(part, piece, group))
+
+        reading = [opened(*unit) for unit in islice(waiting, MIXED_GROUPS)]
+        pool, n, full = [], 0, POOL_BATCHES * batch_rows
         while reading:
             for stream in list(reading):
                 found = next(stream, None)
                 if found is None:
                     reading.remove(stream)
-                    reading += [opened(part) for part in islice(waiting, 1)]
+                    reading += [opened(*unit) for unit in islice(waiting, 1)]
                     continue
-                pieces.append(found)
+                pool.append(found)
                 n += len(found.labels)
-                while n >= batch_rows:
-                    mixed = _shuffled(pieces, rng)
-                    yield take_batch(mixed, np.arange(batch_rows))
-                    pieces, n = [take_batch(mixed, np.arange(batch_rows, n))], n - batch_rows
-        if n:
-            yield _shuffled(pieces, rng)
+            if n >= full:
+                pool = [_shuffled(pool, rng)]
+                while n > full // 2:
+                    yield take_batch(pool[0], np.arange(batch_rows))
+                    pool, n = [take_batch(pool[0], np.arange(batch_rows, n))], n - batch_rows
+        while n:
+            pool = [_shuffled(pool, rng)]
+            yield take_batch(pool[0], np.arange(min(batch_rows, n)))
+            pool = [take_batch(pool[0], np.arange(min(batch_rows, n), n))]
+            n = len(pool[0].labels)
 
     def sample(self, n, random_state=0):
-        """Return rows that are spread over all parts: the first ones of as many as are needed.
+        """Return rows from up to 64 row groups anywhere: the first ones of each.
 
         Parameters
         ----------
         n : int
-            Rows, at most.
+            Rows, about.
         random_state : int, default=0
-            Which parts, where there are more than 64.
+            Seeds the choice.
 
         Returns
         -------
         batch : TransferBatch
         """
-        rng = np.random.default_rng(random_state)
-        chosen = sorted(rng.permutation(len(self._parts))[:64])
-        each = -(-n // len(chosen))
-        pieces = []
-        for i in chosen:
-            part = self._parts[i]
-            pieces.append(self._batch(*next(iter(self._frames(part, each))), part))
+        units = self._units()
+        chosen = sorted(np.random.default_rng(random_state).permutation(len(units))[:64])
+        each, pieces = -(-n // len(chosen)), []
+        for part, group in (units[i] for i in chosen):
+            pieces.append(self._batch(*next(iter(self._frames(part, each, group))), part))
         return _concatenated(pieces)
+
+    def _units(self):
+        """Return what can be read on its own: the row groups of all parts."""
+        return [(part, group) for part in self._parts for group in range(len(part["groups"]))]
 
     def read(self):
         """Return all rows at once.
@@ -311,19 +325,24 @@ class StoredTransferSet:
         for part in self._parts:
             yield from self._labels(part, batch_rows, columns)
 
-    def _labels(self, part, batch_rows, columns=None):
-        path = self.sink.path(f"{part['name']}.parquet")
-        for batch in read_batches(self.sink.filesystem, path, batch_rows, columns=columns):
+    def _labels(self, part, batch_rows, columns=None, group=None):
+        path, rows = self.sink.path(f"{part['name']}.parquet"), None
+        if group is not None:
+            first = sum(part["groups"][:group])
+            rows = first, first + part["groups"][group]
+        for batch in read_batches(
+            self.sink.filesystem, path, batch_rows, columns=columns, rows=rows
+        ):
             yield batch.to_pandas()
 
-    def _frames(self, part, batch_rows):
-        """Yield frames of rows and frames of labels, side by side."""
+    def _frames(self, part, batch_rows, group=None):
+        """Yield frames of rows and frames of labels, side by side; of one row group if given."""
         if self._source is None:
-            for frame in self._labels(part, batch_rows):
+            for frame in self._labels(part, batch_rows, group=group):
                 yield frame, frame
             return
-        rows = self._source[part["name"]].batches(self.columns, batch_rows)
-        labels = self._labels(part, batch_rows, self._own_columns())
+        rows = self._source[part["name"]].batches(self.columns, batch_rows, group)
+        labels = self._labels(part, batch_rows, self._own_columns(), group)
         yield from _side_by_side(rows, labels)
 
     def _own_columns(self):
