@@ -131,7 +131,7 @@ def test_students_that_go_downhill_arrive_at_the_same_place(student, situation):
         student = torch.nn.Linear(4, 2)
     model = DistillationClassifier(None, student, alpha=0.5, temperature=1, random_state=0)
     slow = "MLP" in repr(student)
-    model.fit_transfer_set(stored, batch_rows=512, max_epochs=60 if slow else 15)
+    model.fit_transfer_set(stored, batch_rows=2048, max_epochs=60 if slow else 15)
     there = in_memory(model, frame, teacher)
     here, there = (cross_entropy(m, frame, teacher) for m in (model, there))
     assert here == pytest.approx(there, abs=0.02)

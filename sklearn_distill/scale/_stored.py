@@ -222,8 +222,8 @@ class StoredTransferSet:
             Rows of a batch. Without ``shuffle`` a part ends with a smaller one.
         shuffle : bool, default=False
             Whether row groups come in a random order, of which eight are read at once, and the
-            rows of eight batches are mixed. All batches but the last then have ``batch_rows`` rows.
-            Files with row groups of a million rows are mixed worse than those with smaller ones.
+            rows of eight batches are mixed. All batches but the last then have ``batch_rows``
+            rows. Row groups of a million rows are mixed worse than smaller ones.
         random_state : int, default=0
             Seeds it.
 
