@@ -137,17 +137,18 @@ class Stream:
             batch_rows or self.batch_rows, shuffle=shuffle, random_state=seed
         )
         for batch in batches:
-            yield self._taught(batch)
+            yield self.taught(batch)
 
     def sample(self, n=SAMPLE_ROWS):
         """Return some rows that are spread over all, as a transfer set."""
-        return self._taught(self.stored.sample(n, random_state=self.seed))
+        return self.taught(self.stored.sample(n, random_state=self.seed))
 
     def transformed(self, transform):
         """Return the stream with a transformation behind those that there are."""
         return replace(self, transforms=(*self.transforms, transform))
 
-    def _taught(self, batch):
+    def taught(self, batch):
+        """Return what is learned of a batch, as a transfer set."""
         X = batch.X
         for transform in self.transforms:
             X = transform(X)

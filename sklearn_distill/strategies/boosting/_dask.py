@@ -5,7 +5,7 @@ rows that a worker has. Labels are numbers that say which rows these are, and th
 their targets itself, from the folder of the transfer set.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Parts:
 
     def part(self, i):
         """Return the transfer set of a part."""
-        return next(self._stream_of(i).batches())
+        return self.stream.taught(self.stream.stored.part(i).read())
 
     def targets(self, i):
         """Return the targets of a part, with the weights of classes in them."""
@@ -80,10 +80,6 @@ class Parts:
     def mass(self, i):
         """Return the weight of each class in a part."""
         return self.targets(i).mass()
-
-    def _stream_of(self, i):
-        stored = self.stream.stored.part(i)
-        return replace(self.stream, stored=stored, batch_rows=stored.n_rows)
 
 
 def _dense(X):
