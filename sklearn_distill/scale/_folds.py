@@ -99,8 +99,9 @@ class HashKFold(BaseCrossValidator):
         Yields
         ------
         train, test : ndarray of int
+            Positions of rows.
         """
-        return super().split(np.arange(n_rows(X)), y, groups)
+        yield from super().split(np.arange(n_rows(X)), y, groups)
 
 
 def hash_keys(keys):
