@@ -206,6 +206,7 @@ def test_folds_of_scikit_learn(rows):
         next(HashKFold(4).split(labeled))
     with pytest.raises(ValueError, match="n_splits must be an int"):
         HashKFold(1)
+    assert HashKFold(4).get_metadata_routing().split.requests["groups"] is True
 
 
 @pytest.mark.parametrize("weight", [None, "w"])
@@ -516,7 +517,7 @@ def test_sources_and_teachers_that_cannot_be(rows, teacher, tmp_path, monkeypatc
     with pytest.raises(FileNotFoundError, match="no transfer set"):
         StoredTransferSet(tmp_path / "nowhere")
     monkeypatch.setattr(_label.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"needs pyarrow.*sklearn-distill\[scale\]"):
+    with pytest.raises(ImportError, match=r"needs pandas.*sklearn-distill\[scale\]"):
         label_transfer_set(teacher, rows, tmp_path / "sink")
 
 
@@ -529,6 +530,20 @@ def test_engines_that_are_not_installed(engine, extra, parquet, teacher, tmp_pat
     )  # fmt: skip
     with pytest.raises(ImportError, match=rf"sklearn-distill\[{extra}\]"):
         label_transfer_set(teacher, parquet, tmp_path / "sink", engine=engine)
+
+
+def test_positions_are_those_of_the_source_as_it_is(rows, teacher, expected, tmp_path):
+    """Rows before them that were not there the first time give them others."""
+    folder, sink = tmp_path / "rows", tmp_path / "sink"
+    folder.mkdir()
+    rows[:500].to_parquet(folder / "a.parquet")
+    rows[1000:].to_parquet(folder / "b.parquet", row_group_size=400)
+    label_transfer_set(teacher, folder, sink, columns=COLUMNS)
+    rows[:1000].to_parquet(folder / "a.parquet")
+    stored = label_transfer_set(teacher, folder, sink, columns=COLUMNS)
+    frame = pd.concat(stored.frames())
+    np.testing.assert_array_equal(frame["position"], np.arange(N_ROWS))
+    np.testing.assert_array_equal(frame[["log_proba_no", "log_proba_yes"]], expected)
 
 
 class Moved(torch.nn.Linear):

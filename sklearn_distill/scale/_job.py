@@ -143,6 +143,8 @@ class LabellingJob:
         found = self.sink.metadata_of_part(partition.name)
         if found is None or found["fingerprint"] != partition.fingerprint:
             return None
+        if self.key is None and found["first_row"] != partition.first_row:
+            return None  # the same rows, and other positions
         if any(found[name] != value for name, value in self.made_with.items()):
             return None
         counts = {name: found[name] for name in (*_COUNTS, "groups")}
@@ -153,7 +155,11 @@ class LabellingJob:
         readers = [reader.remembering() for reader in readers]
         counts, remarks = dict.fromkeys(_COUNTS, 0), []
         # Written when all batches are through, with the counts in it.
-        metadata = {"fingerprint": partition.fingerprint, **self.made_with}
+        metadata = {
+            "fingerprint": partition.fingerprint,
+            "first_row": partition.first_row,
+            **self.made_with,
+        }
 
         def tables():
             row = partition.first_row

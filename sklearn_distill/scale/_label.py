@@ -242,7 +242,8 @@ def _open_source(source, engine):
     """Return the source, and the name of the engine."""
     if engine != "auto" and engine not in ENGINES:
         raise ValueError(f"engine must be one of {['auto', *ENGINES]}. Got {engine!r} instead.")
-    _check_installed("pyarrow", "Parquet files", "scale")
+    for package in ("pandas", "pyarrow"):
+        _check_installed(package, "Parquet files", "scale")
     lies_on = engine_of(source)
     if lies_on is not None:
         if engine not in ("auto", lies_on):
