@@ -69,8 +69,8 @@ class LearnsFromBatches:
             steps (one pass at least) for torch modules, and a skorch net's own. Boosters have
             none.
         batch_rows : int, default=65536
-            Rows that are taught at a time. About ten times as many are in memory, since batches
-            are mixed: take fewer if rows are wide.
+            Rows that are taught at a time. Up to eight times as many are in memory, since
+            batches are mixed.
         engine : {"dask"}, default=None
             Has a booster trained on the workers of the current Dask client, by XGBoost's or
             LightGBM's own Dask interface. They hold the rows among them, and must reach the

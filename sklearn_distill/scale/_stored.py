@@ -17,8 +17,9 @@ from sklearn_distill.scale._sources import (
 #: Rows of a batch unless told otherwise.
 BATCH_ROWS = 65_536
 
-#: Where rows are shuffled: row groups that are read at once, and batches that are mixed.
-MIXED_GROUPS, POOL_BATCHES = 8, 8
+#: Where rows are shuffled: row groups that are read at once, and batches that are mixed, as long
+#: as these do not take more bytes.
+MIXED_GROUPS, POOL_BATCHES, POOL_BYTES = 8, 8, 1 << 28
 
 
 class TransferBatch(NamedTuple):
@@ -222,8 +223,9 @@ class StoredTransferSet:
             Rows of a batch. Without ``shuffle`` a part ends with a smaller one.
         shuffle : bool, default=False
             Whether row groups come in a random order, of which eight are read at once, and the
-            rows of eight batches are mixed. All batches but the last then have ``batch_rows``
-            rows. Row groups of a million rows are mixed worse than smaller ones.
+            rows of eight batches are mixed (of fewer, where these take more than 256 MB). All
+            batches but the last then have ``batch_rows`` rows. Row groups of a million rows are
+            mixed worse than smaller ones.
         random_state : int, default=0
             Seeds it.
 
@@ -254,7 +256,7 @@ class StoredTransferSet:
             return (self._batch(*found, part) for found in self._frames(part, piece, group))
 
         reading = [opened(*unit) for unit in islice(waiting, MIXED_GROUPS)]
-        pool, n, full = [], 0, POOL_BATCHES * batch_rows
+        pool, n, full = [], 0, None
         while reading:
             for stream in list(reading):
                 found = next(stream, None)
@@ -264,9 +266,10 @@ class StoredTransferSet:
                     continue
                 pool.append(found)
                 n += len(found.labels)
-            if n >= full:
+                full = full or batch_rows * _batches_of_pool(found, batch_rows)
+            if reading and n >= full:
                 pool = [_shuffled(pool, rng)]
-                while n > full // 2:
+                while n >= max(batch_rows, full // 2 + 1):
                     yield take_batch(pool[0], np.arange(batch_rows))
                     pool, n = [take_batch(pool[0], np.arange(batch_rows, n))], n - batch_rows
         while n:
@@ -374,6 +377,14 @@ def _side_by_side(rows, labels):
         n = min(len(left), len(right))
         yield left.iloc[:n], right.iloc[:n]
         left, right = left.iloc[n:], right.iloc[n:]
+
+
+def _batches_of_pool(batch, batch_rows):
+    """Return how many batches of rows like these are mixed."""
+    X = batch.X
+    size = X.nbytes if isinstance(X, np.ndarray) else X.memory_usage(index=False, deep=True).sum()
+    size = (size + batch.log_proba.nbytes) / len(batch.labels) * batch_rows
+    return int(np.clip(POOL_BYTES // size, 1, POOL_BATCHES))
 
 
 def _concatenated(pieces):
