@@ -56,8 +56,8 @@ class LearnsFromBatches:
         real label learn the blend by ``alpha``, all others the teacher's opinion. "auto" takes the
         settings for rows without labels (see the rules in the user guide).
 
-        Boosters keep one byte of each value, and some twenty bytes for each row and class; all
-        else is of the size of a batch.
+        Boosters keep one byte of each value, and targets and gradients of all rows, some 80 bytes
+        for each with two classes; all else is of the size of some batches.
 
         Parameters
         ----------
