@@ -1,6 +1,7 @@
 """A transfer set that comes batch by batch, and students that learn from one batch at a time."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -10,7 +11,7 @@ from sklearn_distill.targets import SoftTargets, TransferSet
 from sklearn_distill.tempering import lift_zeros
 from sklearn_distill.trust import trust_in_rows
 from sklearn_distill.utils._sklearn_private import take_rows
-from sklearn_distill.utils.pipelines import head_and_last
+from sklearn_distill.utils.pipelines import head_and_last, through_head
 
 #: Rows on which the transformers of a student are fitted, spread over all parts.
 SAMPLE_ROWS = 65_536
@@ -177,7 +178,7 @@ def teach_from_stream(strategy, student, stream):
         sample = stream.sample()
         targets = sample.targets
         _fit_head(student, sample.all_rows(), targets.classes[targets.likely_labels()])
-        stream = stream.transformed(student[:-1].transform)
+        stream = stream.transformed(partial(through_head, student))
     last, decoder = teach_from_stream(strategy, last, stream)
     student.steps[-1] = (student.steps[-1][0], last)
     return student, decoder
@@ -210,7 +211,7 @@ def teach_part(strategy, student, template, batch, blending, rng, first):
         if first:
             likely = np.where(batch.labels < 0, batch.log_proba.argmax(axis=1), batch.labels)
             _fit_head(student, batch.X, blending.classes[likely])
-        batch = batch._replace(X=student[:-1].transform(batch.X))
+        batch = batch._replace(X=through_head(student, batch.X))
     bare, template = student.steps[-1][1], template.steps[-1][1]
     last, decoder = teach_part(strategy, bare, template, batch, blending, rng, first)
     student.steps[-1] = (student.steps[-1][0], last)

@@ -35,6 +35,18 @@ def reach_last_step(estimator, X):
     return estimator, X
 
 
+def through_head(pipeline, X):
+    """Return rows as they come out of the transformers of a fitted Pipeline.
+
+    Step by step: before scikit-learn 1.7 a Pipeline of transformers that learn nothing takes
+    itself for not fitted.
+    """
+    for _, step in pipeline.steps[:-1]:
+        if step not in (None, "passthrough"):
+            X = step.transform(X)
+    return X
+
+
 def weight_keyword(estimator):
     """Return the name under which ``estimator.fit`` takes the row weights, or None.
 
