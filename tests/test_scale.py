@@ -420,6 +420,8 @@ def test_another_teacher_or_other_settings_are_refused(parquet, rows, teacher, t
     before = sorted((p.name, p.stat().st_mtime_ns) for p in sink.iterdir())
     with pytest.raises(ValueError, match="labelled by another teacher, a RandomForest"):
         label_transfer_set(other, parquet, sink, key="id")
+    with pytest.raises(ValueError, match=r"written with folds=None, and not \[3, 0\]"):
+        label_transfer_set(teacher, parquet, sink, key="id", target="late", cv=3)
     with pytest.raises(ValueError, match="written with key='id', and not None"):
         label_transfer_set(teacher, parquet, sink)
     with pytest.raises(ValueError, match="written with classes"):

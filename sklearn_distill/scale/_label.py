@@ -380,7 +380,9 @@ def _check_sink(sink, made_with):
                 f"{short(sorted(others), 3)}. Name another folder, or empty it."
             )
         return
-    for name, value in made_with.items():
+    # Other folds make another teacher: what can be named is named first.
+    for name in dict.fromkeys([*_NAMED_FIRST, *made_with]):
+        value = made_with[name]
         if found.get(name) == value:
             continue
         if name in ("teacher", "teacher_key"):
@@ -393,6 +395,9 @@ def _check_sink(sink, made_with):
             f"The transfer set in {sink.folder} {said}. Name another folder, or delete this one "
             "to label the rows anew."
         )
+
+
+_NAMED_FIRST = ("teacher", "folds", "key", "target", "sample_weight", "teacher_key")
 
 
 def _check_keys(read, key):
