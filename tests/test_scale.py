@@ -513,6 +513,8 @@ def test_sources_and_teachers_that_cannot_be(rows, teacher, tmp_path, monkeypatc
         label_transfer_set(teacher, 7, tmp_path / "sink")
     with pytest.raises(FileNotFoundError, match="no Parquet file or folder"):
         label_transfer_set(teacher, tmp_path / "nowhere", tmp_path / "sink")
+    with pytest.raises(ValueError, match="files of several file systems"):
+        label_transfer_set(teacher, [tmp_path, f"file://{tmp_path}"], tmp_path / "sink")
     with pytest.raises(ValueError, match="no Parquet files"):
         label_transfer_set(teacher, tmp_path, tmp_path / "sink")
     regressor = LinearRegression().fit(rows[COLUMNS], rows.w)

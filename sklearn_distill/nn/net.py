@@ -207,7 +207,7 @@ def _join_batches(history):
         batches[:] = [{"train_loss": float(loss), "train_batch_size": sum(sizes)}]
 
 
-def train_on_stream(net, parts, objective, fit_params=None):
+def train_on_stream(net, parts, objective):
     """Train a skorch net on rows that come part by part, in place, and return it.
 
     Parameters
@@ -217,16 +217,8 @@ def train_on_stream(net, parts, objective, fit_params=None):
         Yields, for the number of an epoch, rows and the arguments of
         :meth:`~sklearn_distill.nn.objective.Objective.set_rows` for them.
     objective : Objective
-    fit_params : dict, default=None
-        For the module's ``forward``.
     """
-    vars(net)["objective_"] = objective
-    try:
-        with behaving(net, StreamMixin), same_threads():
-            net.fit(parts, None, **(fit_params or {}))
-    finally:
-        del vars(net)["objective_"]
-    return net
+    return _train(net, StreamMixin, objective, parts, None)
 
 
 def train_in_memory(net, X, objective, fit_params=None):
@@ -243,12 +235,16 @@ def train_in_memory(net, X, objective, fit_params=None):
     fit_params : dict, default=None
         For the module's ``forward`` and the net's ``train_split``.
     """
+    return _train(net, InMemoryMixin, objective, X, objective.labels, fit_params)
+
+
+def _train(net, mixin, objective, X, y, fit_params=None):
     # The objective is set without skorch's bookkeeping, which would take it for a parameter or a
     # module.
     vars(net)["objective_"] = objective
     try:
-        with behaving(net, InMemoryMixin), same_threads():  # the objective may take fewer
-            net.fit(X, objective.labels, **(fit_params or {}))
+        with behaving(net, mixin), same_threads():  # the objective may take fewer
+            net.fit(X, y, **(fit_params or {}))
     finally:
         del vars(net)["objective_"]
     return net

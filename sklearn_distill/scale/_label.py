@@ -2,14 +2,13 @@
 
 import importlib.metadata
 import importlib.util
-import warnings
 from time import perf_counter
 
 import numpy as np
 
 from sklearn_distill.scale._engines import ENGINES, EXTRAS, ClusterSource, engine_of, lost_worker
-from sklearn_distill.scale._folds import HashKFold
-from sklearn_distill.scale._form import RowForm, kinds_of_frame
+from sklearn_distill.scale._fits import fit_teachers, folds_of, key_of, rows_to_learn_from
+from sklearn_distill.scale._form import RowForm
 from sklearn_distill.scale._job import POSITION, LabellingJob
 from sklearn_distill.scale._sink import LAYOUT, Sink
 from sklearn_distill.scale._sources import (
@@ -17,8 +16,6 @@ from sklearn_distill.scale._sources import (
     LazySource,
     count_doubles,
     filesystem_of,
-    fingerprint_of_frame,
-    rows_with_label,
 )
 from sklearn_distill.scale._stored import (
     BATCH_ROWS,
@@ -27,9 +24,7 @@ from sklearn_distill.scale._stored import (
     log_proba_columns,
 )
 from sklearn_distill.teachers import Remarks, TeacherReader, as_teacher, warn_how_it_is_read
-from sklearn_distill.utils.content import content_key
-from sklearn_distill.utils.dispatch import is_network, name_of
-from sklearn_distill.utils.pipelines import last_step, weight_keyword
+from sklearn_distill.utils.dispatch import name_of
 from sklearn_distill.utils.rows import check_whole_number, short
 
 #: Rows that a teacher is asked about before anything is started.
@@ -170,7 +165,7 @@ def label_transfer_set(
     reader = TeacherReader.of(as_teacher(teacher))
     if reader.fitted:
         reader.known_classes(() if classes is None else classes)  # raises if it is no classifier
-    folds = _folds(cv, reader, target)
+    folds = folds_of(cv, reader, target)
     own = [name for name in (key, target, sample_weight) if name is not None]
     _check_own_columns(own, source.kinds)
     if key is None:
@@ -181,7 +176,7 @@ def label_transfer_set(
     form = RowForm.of(others, columns=columns, like=like, expected=expected)
     rows = None
     if folds is not None:
-        rows = _rows_to_learn_from(source, form, key, target, sample_weight)
+        rows = rows_to_learn_from(source, form, key, target, sample_weight)
     classes = np.unique(_known_classes(reader, rows) if classes is None else classes)
     if keep_rows is None:
         keep_rows = not source.can_be_read_again
@@ -191,7 +186,7 @@ def label_transfer_set(
         source = source.with_positions()
     made_with = {
         "teacher": reader.name,
-        "teacher_key": _key_of(reader, rows, folds),
+        "teacher_key": key_of(reader, rows, folds),
         **classes_to_json(classes),
         "form": form.to_json(),
         "rows_kept": bool(keep_rows),
@@ -215,16 +210,17 @@ def label_transfer_set(
         "versions": _versions(reader),
         "parts": None,
     }
-    done = isinstance(source, FileSource) and all(map(job.find, source.partitions))
-    readers = [reader]
-    if not done:
+    summaries, waiting = _already_there(job, source)
+    if waiting != []:
         if folds is None:
             warn_how_it_is_read(reader)
+            readers = [reader]
         else:
-            readers = _fit_teachers(engine, reader, rows, folds, n_jobs)
+            readers = fit_teachers(engine, reader, rows, folds, n_jobs)
         job.try_out(readers, source.head(ROWS_TO_TRY))
-    sink.write_list(listed)
-    summaries = list(_progress(_run(engine, job, source, readers, n_jobs), source, verbose))
+        sink.write_list(listed)
+        found = _run(engine, job, source, waiting, readers, n_jobs)
+        summaries += _progress(found, waiting, verbose)
     parts = _checked(summaries, source, key)
     if key is not None and not hasattr(source, "columns"):
         written = StoredTransferSet._of_parts(sink, listed | {"parts": parts})
@@ -276,30 +272,6 @@ def _check_installed(package, what, extra):
         )
 
 
-def _folds(cv, reader, target):
-    """Return the folds of the rows with a label; None if the teacher is used as it is."""
-    if cv is None and reader.fitted:
-        return None
-    if target is None:
-        why = "is not fitted" if not reader.fitted else f"is to be fitted in folds (cv={cv})"
-        raise ValueError(
-            f"The teacher {reader.name} {why}, and nobody knows on which labels. Name the column "
-            "that has them: target='...', or fit it first."
-        )
-    if not reader.can_be_fitted:
-        raise ValueError(f"The teacher {reader.name} cannot be fitted. Leave cv out.")
-    if cv is None:
-        return HashKFold(5)
-    if isinstance(cv, HashKFold):
-        return cv
-    if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
-        return HashKFold(int(cv))
-    raise ValueError(
-        f"cv must be an int or a HashKFold: other folds are not the same on every engine. Got "
-        f"{cv!r} instead."
-    )
-
-
 def _check_needs_no_key(source, engine, folds):
     if not source.ordered:
         raise ValueError(
@@ -348,25 +320,6 @@ def _check_names(classes, others, key):
 def _names_of(reader):
     names = getattr(reader.teacher, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
-
-
-def _key_of(reader, rows, folds):
-    """Return what tells this teacher from others: its content, or what it will be fitted on."""
-    try:
-        key = content_key(reader)
-    except TypeError as error:
-        raise TypeError(
-            f"The sink is to know its teacher by content, and {reader.name} has none that could "
-            f"be compared: {error.__cause__}. Define its classes and functions in a module."
-        ) from error
-    if folds is None:
-        return key
-    # By value: frames of the same rows lie in memory in many ways.
-    X = rows["X"] if isinstance(rows["X"], np.ndarray) else fingerprint_of_frame(rows["X"])
-    return content_key(
-        *(reader, X, rows["y"], rows["sample_weight"]),
-        *(np.asarray(rows["keys"]), folds.n_splits, folds.random_state),
-    )
 
 
 def _check_sink(sink, made_with):
@@ -422,81 +375,30 @@ def _versions(reader):
     return found
 
 
-# -- teachers that are fitted for it -------------------------------------------------------------
-
-
-def _rows_to_learn_from(source, form, key, target, sample_weight):
-    """Return the rows that have a label, with labels, weights and keys, sorted by key.
-
-    Engines give rows in an order of their own, and many a teacher depends on it.
-    """
-    columns = [*form.columns, key, target, *([sample_weight] if sample_weight else [])]
-    if isinstance(source, ClusterSource):
-        frame = source.labeled(target, columns)
-    else:
-        frame = rows_with_label(source.columns(columns), target)
-    if not len(frame):
-        raise ValueError(f"No row has a label in the column {target!r}.")
-    form.check(kinds_of_frame(frame), "the rows with a label")
-    frame = frame.sort_values(key, kind="stable").reset_index(drop=True)
-    y = frame[target].to_numpy()
-    if y.dtype.kind == "f" and (y == np.floor(y)).all():
-        y = y.astype(np.int64)  # whole numbers, beside missing ones
-    elif y.dtype == object and all(isinstance(label, bool | np.bool_) for label in y):
-        y = y.astype(bool)
-    weight = None if sample_weight is None else frame[sample_weight].to_numpy(np.float64)
-    X = form.take(frame, "the rows with a label")
-    return {"X": X, "y": y, "sample_weight": weight, "keys": frame[key].to_numpy()}
-
-
-def _fit_teachers(engine, reader, rows, folds, n_jobs):
-    """Return the readers of the teachers of each fold, and of the one of all rows."""
-    fold = folds.fold_of(rows["keys"])
-    keyword = weight_keyword(reader.teacher)
-    if rows["sample_weight"] is not None and keyword is None:
-        warnings.warn(
-            f"The teacher {reader.name} does not take sample_weight in fit: the weights are used "
-            "for the student only.",
-            UserWarning,
-            stacklevel=3,
-        )
-    shared = [reader, rows, fold, keyword]
-    if is_network(last_step(reader.teacher)):
-        n_jobs = None  # they draw from generators that threads share
-    fitted = dict(engine.map(_fit_one, list(range(folds.n_splits + 1)), shared, n_jobs))
-    if reader.fitted:
-        fitted[folds.n_splits] = reader
-    return [fitted[k] for k in sorted(fitted)]
-
-
-def _fit_one(shared, k):
-    """Fit a clone on all rows but those of fold k; on all, for the fold behind the last."""
-    reader, rows, fold, keyword = shared
-    keep = np.flatnonzero(fold != k)
-    if reader.fitted and len(keep) == len(fold):
-        return k, reader
-    X, y = rows["X"], rows["y"][keep]
-    if len(np.unique(y)) < 2:
-        raise ValueError(
-            f"Without the rows of fold {k} there are labels of one class only. Take fewer folds, "
-            "or label more rows."
-        )
-    X = X[keep] if isinstance(X, np.ndarray) else X.iloc[keep].reset_index(drop=True)
-    weighted = rows["sample_weight"] is not None and keyword is not None
-    params = {keyword: rows["sample_weight"][keep]} if weighted else {}
-    return k, reader.fit(X, y, **params)
-
-
 # -- the work ------------------------------------------------------------------------------------
 
 
-def _run(engine, job, source, readers, n_jobs):
+def _already_there(job, source):
+    """Return summaries of the parts that are there, and the partitions that are not.
+
+    None for the latter where only the workers can look at them.
+    """
+    if isinstance(source, ClusterSource):
+        return [], None
+    if not isinstance(source, FileSource):
+        return [], list(source.partitions)
+    found = [job.find(partition) for partition in source.partitions]
+    waiting = [p for p, summary in zip(source.partitions, found, strict=True) if summary is None]
+    return [summary for summary in found if summary is not None], waiting
+
+
+def _run(engine, job, source, partitions, readers, n_jobs):
     """Yield the summary of each partition, in any order."""
     try:
-        if isinstance(source, ClusterSource):
+        if partitions is None:
             yield from engine.map_frames(job, source, readers)
         else:
-            yield from engine.map(job, list(source.partitions), readers, n_jobs)
+            yield from engine.map(job, partitions, readers, n_jobs)
     except Exception as error:
         in_words = lost_worker(error)
         if in_words is None:
@@ -504,14 +406,14 @@ def _run(engine, job, source, readers, n_jobs):
         raise in_words from error
 
 
-def _progress(summaries, source, verbose):
+def _progress(summaries, partitions, verbose):
     """Yield summaries; show a bar with rows per second if it is wanted."""
     if not verbose:
         yield from summaries
         return
     from tqdm.auto import tqdm
 
-    total = len(source.partitions) if hasattr(source, "partitions") else None
+    total = None if partitions is None else len(partitions)
     start, rows = perf_counter(), 0
     with tqdm(total=total, desc="[sklearn_distill] partitions labelled") as bar:
         for summary in summaries:

@@ -148,7 +148,7 @@ class FileSource:
     partitions: tuple
     scheme: str = ""
 
-    engine, ordered, can_be_read_again = "joblib", True, True
+    ordered, can_be_read_again = True, True
 
     @classmethod
     def of(cls, source):
@@ -158,12 +158,17 @@ class FileSource:
             filesystem, files = source.filesystem, sorted(source.files)
         else:
             paths = list(source) if isinstance(source, list | tuple) else [source]
-            filesystem, found = None, []
+            schemes = {str(path).rpartition("://")[0] for path in paths}
+            if len(schemes) > 1:
+                raise ValueError(
+                    f"The source has files of several file systems: {list(map(str, paths))[:8]}. "
+                    "Copy them to one, or label each on its own."
+                )
+            filesystem, files = None, []
             for path in paths:
                 filesystem, where = filesystem_of(path)
-                found += _parquet_files(filesystem, where)
-                scheme = f"{str(path).partition('://')[0]}://" if "://" in str(path) else ""
-            files = found
+                files += _parquet_files(filesystem, where)
+            scheme = "".join(f"{one}://" for one in schemes if one)
         if not files:
             raise ValueError(
                 f"There are no Parquet files in {source}. Pass a file, a folder of files that end "
@@ -216,7 +221,7 @@ class LazySource:
     partitions: tuple
     n_rows: int
 
-    engine, ordered, can_be_read_again = "joblib", True, False
+    ordered, can_be_read_again = True, False
 
     @classmethod
     def of(cls, frame):

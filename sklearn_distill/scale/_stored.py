@@ -1,6 +1,6 @@
 """A transfer set on disk: what a teacher said of rows, and the rows, batch by batch."""
 
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -413,13 +413,6 @@ def take_batch(batch, rows):
         batch.labels[rows],
         None if batch.sample_weight is None else batch.sample_weight[rows],
     )
-
-
-def first_of(batches):
-    """Return the first of an iterable, and an iterable of all."""
-    batches = iter(batches)
-    first = next(batches)
-    return first, chain([first], batches)
 
 
 def log_proba_columns(classes):

@@ -131,12 +131,8 @@ def select_strategy(strategy, student):
         of the one that comes closest.
     """
     bare = last_step(student)
-    if isinstance(strategy, Strategy):
-        wanted = [strategy]
-    else:
-        wanted = [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
     objections = {}
-    for candidate in wanted:
+    for candidate in _candidates(strategy):
         objections[candidate.name] = candidate.objection(bare)
         if objections[candidate.name] is None:
             return candidate
@@ -161,26 +157,28 @@ def select_strategy_for_batches(strategy, student):
     Raises
     ------
     TypeError
-        If none can; the message says which students learn so.
+        If the student cannot be taught in the wanted way, or not batch by batch; the message says
+        which students learn so.
     """
     bare = last_step(student)
-    if isinstance(strategy, Strategy):
-        wanted = [strategy]
-    else:
-        wanted = [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
-    objections = []
-    for candidate in wanted:
-        objection = candidate.objection(bare) or candidate.objection_to_stream(bare)
-        if objection is None:
+    first = select_strategy(strategy, student)
+    for candidate in (first, *_candidates(strategy)):
+        if candidate.objection(bare) is None and candidate.objection_to_stream(bare) is None:
             return candidate
-        if candidate.objection(bare) is None:
-            objections.append(f"{candidate.name!r} {objection}")
     raise TypeError(
-        f"{name_of(bare)} cannot learn batch by batch: {objections[0] if objections else ''}. "
-        "Students that can have partial_fit (SGDClassifier, MLPClassifier, naive Bayes, "
-        "SGDRegressor, ...), or are torch modules, skorch nets, XGBClassifier or LGBMClassifier. "
-        "Teach others with rows that fit into memory: stored.read()."
+        f"{name_of(bare)} cannot learn batch by batch: {first.name!r} "
+        f"{first.objection_to_stream(bare)}. Students that can have partial_fit (SGDClassifier, "
+        "MLPClassifier, naive Bayes, SGDRegressor, ...), or are torch modules, skorch nets, "
+        "XGBClassifier or LGBMClassifier. Teach others with rows that fit into memory: "
+        "stored.read()."
     )
+
+
+def _candidates(strategy):
+    """Return the strategies that a setting leaves to choose from."""
+    if isinstance(strategy, Strategy):
+        return [strategy]
+    return [cls() for name, cls in STRATEGIES.items() if strategy in ("auto", name)]
 
 
 def warn_of_last_resort(strategy, student):

@@ -24,11 +24,12 @@ class InParts(Strategy):
         """Return why a student cannot be taught batch by batch, or None."""
         if not hasattr(student, "partial_fit"):
             return "needs a student with partial_fit"
-        return self.objection(student)
+        return None
 
     def teach_stream(self, student, stream):
         """Teach the bare student batch by batch; see :meth:`Strategy.objection_to_stream`."""
-        template, rng, decoder = clone(student), own_rng(self.random_state or 0), None
+        template, decoder = clone(student), None
+        rng = own_rng(0 if self.random_state is None else self.random_state)
         n_epochs = stream.max_epochs or _passes(student, stream.n_rows)
         for epoch in range(n_epochs):
             for transfer_set in stream.batches(shuffle=not _counts(student), epoch=epoch):

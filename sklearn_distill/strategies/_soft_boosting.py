@@ -75,7 +75,7 @@ class SoftBoosting(Strategy):
         if not hasattr(library, "teach_stream"):
             return "needs an XGBClassifier or LGBMClassifier"
         library.check_fit_params(student, {})
-        return self.objection(student) or library.objection_to_stream(student)
+        return library.objection_to_stream(student)
 
     def teach_stream(self, student, stream):
         """Fit the student on soft targets that come batch by batch."""

@@ -110,8 +110,8 @@ class Strategy(BaseEstimator, ABC):
     def objection_to_stream(self, student):
         """Return why a student cannot be taught batch by batch, or None.
 
-        A strategy that can do it has a method ``teach_stream(student, stream)``, which returns
-        what :meth:`teach` does.
+        Asked only about students to which there is no :meth:`objection`. A strategy that can do it
+        has a method ``teach_stream(student, stream)``, which returns what :meth:`teach` does.
 
         Parameters
         ----------
