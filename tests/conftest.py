@@ -8,6 +8,12 @@ from sklearn_distill import labelling
 from tests import transfer_sets
 
 
+def pytest_pycollect_makemodule():
+    """Draw the modules that stand in parameters alike, whichever files are collected before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(sys.modules["torch"].initial_seed())
+
+
 @pytest.fixture(autouse=True)
 def _a_test_does_not_depend_on_the_run(monkeypatch):
     """Make modules the same ones in every run, and no teacher slow because the machine is.

@@ -122,24 +122,26 @@ def test_boosters_are_the_same(library, on_disk, temperature, situation, monkeyp
         SGDRegressor(random_state=0),
         make_pipeline(StandardScaler(), MLPClassifier((8,), random_state=0)),
         MLPRegressor(hidden_layer_sizes=(8,), random_state=0),
-        torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)),
+        "network",
     ],
-    ids=lambda student: type(student).__name__,
+    ids=lambda student: student if student == "network" else type(student).__name__,
 )
 def test_students_that_go_downhill_arrive_at_the_same_place(student, situation):
+    """Both have gone all the way: how far one got on the way depends on where it started."""
     frame, teacher, stored = situation
-    if isinstance(student, torch.nn.Module) and len(stored.classes) == 2:
-        student = torch.nn.Linear(4, 2)
+    if student == "network":
+        layers = torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, len(stored.classes))
+        student = torch.nn.Sequential(*layers)
     model = DistillationClassifier(None, student, alpha=0.5, temperature=1, random_state=0)
     slow = "MLP" in repr(student)
     if "MLPClassifier" in repr(student) and not has_fit_parameter(
         MLPClassifier(), "sample_weight"
     ):
         pytest.skip("multilayer perceptrons take weights from scikit-learn 1.7 on")
-    model.fit_transfer_set(stored, batch_rows=2048, max_epochs=60 if slow else 15)
+    model.fit_transfer_set(stored, batch_rows=2048, max_epochs=60 if slow else 30)
     there = in_memory(model, frame, teacher)
     here, there = (cross_entropy(m, frame, teacher) for m in (model, there))
-    assert here == pytest.approx(there, abs=0.02)
+    assert here == pytest.approx(there, abs=0.01)
 
 
 def test_alpha_zero_of_rows_with_labels_is_the_student_alone(rows, tmp_path):
