@@ -98,15 +98,23 @@ def in_a_process(what, **settings):
 # -- measurements, each in a process of its own --------------------------------------------------
 
 
-def own_throughput(n_rows, trees):
-    """Rows per second of the teacher itself, in batches of rows that are in memory."""
+def own_throughput(n_rows, trees, engine="joblib"):
+    """Rows per second of the teacher itself, in batches of rows that are in a worker's memory."""
     few = labeled_rows()
     teacher = make_teacher(trees=trees).fit(few[COLUMNS], few["late"])
-    X = pd.read_parquet(rows_file(n_rows), columns=COLUMNS)
+    with _cluster(engine, 1) as cluster:
+        seconds = cluster.run(_ask_in_memory, teacher, str(rows_file(n_rows)))
+    return {"rows_per_second": n_rows / seconds}
+
+
+def _ask_in_memory(teacher, path):
+    """Return the seconds that a teacher takes for the rows of a file, once they are read."""
+    warnings.filterwarnings("ignore")
+    X = pd.read_parquet(path, columns=COLUMNS)
     start = time.perf_counter()
-    for first in range(0, n_rows, BATCH):
+    for first in range(0, len(X), BATCH):
         teacher.predict_proba(X.iloc[first : first + BATCH])
-    return {"rows_per_second": n_rows / (time.perf_counter() - start)}
+    return time.perf_counter() - start
 
 
 def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
@@ -151,6 +159,17 @@ class _cluster:
                      logging_level="error")  # fmt: skip
             warm = ray.remote(lambda: __import__("sklearn_distill").label_transfer_set and 1)
             ray.get([warm.remote() for _ in range(2 * self.workers)])
+        return self
+
+    def run(self, function, *args):
+        """Return what a function returns on one of the workers."""
+        if self.engine == "dask":
+            return self.client.submit(function, *args, pure=False).result()
+        if self.engine == "ray":
+            import ray
+
+            return ray.get(ray.remote(function).remote(*args))
+        return function(*args)
 
     def __exit__(self, *exception):
         if self.engine == "dask":
@@ -220,18 +239,18 @@ MEASUREMENTS = {
 
 
 def throughput(n_rows=3 * MILLION, trees=200):
-    """Print rows per second of the teacher alone, and of labelling on each engine."""
+    """Print rows per second of the teacher alone, in a worker's memory, and of labelling there."""
     settings = {"n_rows": n_rows, "trees": trees}
-    own = in_a_process("own_throughput", **settings)["rows_per_second"]
-    print(f"the teacher in memory            {own:9,.0f} rows/s")
     for engine in ("joblib", "dask", "ray"):
+        try:
+            own = in_a_process("own_throughput", engine=engine, **settings)["rows_per_second"]
+        except RuntimeError as error:
+            print(engine, "is not here:", str(error).splitlines()[-1])
+            continue
+        print(f"{engine:8} the teacher alone      {own:9,.0f} rows/s", flush=True)
         found = {}
         for workers in (1, 2):
-            try:
-                one = in_a_process("label", engine=engine, workers=workers, **settings)
-            except RuntimeError as error:
-                print(engine, "is not here:", str(error).splitlines()[-1])
-                break
+            one = in_a_process("label", engine=engine, workers=workers, **settings)
             found[workers] = one["rows_per_second"]
             print(
                 f"{engine:8} {workers} worker{'s' * (workers > 1):1}               "
@@ -277,16 +296,17 @@ def costs(sizes=(MILLION, 3 * MILLION, 10 * MILLION, 30 * MILLION)):
         )
 
 
-FIELDS = ["seed", "student", "way", "auc", "ap", "log_loss", "seconds"]
+FIELDS = ["seed", "student", "way", "auc", "ap", "log_loss", "seconds", "bytes", "model"]
 
 
 def students(seeds=3):
     """Print a line for each seed, student and way of teaching."""
-    from sklearn.base import clone
     from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
     from sklearn.model_selection import RandomizedSearchCV
 
     from sklearn_distill import DistillationClassifier, label_transfer_set
+    from sklearn_distill.footprint import artefact_of, measure
+    from sklearn_distill.selection import select_student
 
     warnings.filterwarnings("ignore")
     frame = pd.read_parquet(flights_file())
@@ -298,12 +318,13 @@ def students(seeds=3):
         few = rest.sample(N_LABELED, random_state=seed)
         rest = rest.assign(late=rest["late"].where(rest.index.isin(few.index)).astype("Int8"))
 
-        def score(model, student, way, start, test=test, seed=seed):
+        def score(model, student, way, start, *, n_bytes="", what="", test=test, seed=seed):
             seconds = time.perf_counter() - start
             p = model.predict_proba(test[COLUMNS])[:, 1]
             y = test["late"]
             scores = roc_auc_score(y, p), average_precision_score(y, p), log_loss(y, p)
-            lines.writerow(dict(zip(FIELDS, (seed, student, way, *scores, seconds), strict=True)))
+            line = seed, student, way, *scores, seconds, n_bytes, what
+            lines.writerow(dict(zip(FIELDS, line, strict=True)))
             sys.stdout.flush()
 
         with tempfile.TemporaryDirectory() as folder:
@@ -320,13 +341,12 @@ def students(seeds=3):
                 start = time.perf_counter()
                 hard = DistillationClassifier(None, student, alpha=0, random_state=seed)
                 score(hard.fit(few[COLUMNS], few["late"]), name, "labels", start)
-                if grid:
-                    start = time.perf_counter()
-                    search = RandomizedSearchCV(
-                        clone(student), grid, n_iter=20, scoring="neg_log_loss", cv=5,
-                        random_state=seed, n_jobs=2,
-                    ).fit(few[COLUMNS], few["late"])  # fmt: skip
-                    score(search, name, "labels, tuned", start)
+                start = time.perf_counter()
+                search = RandomizedSearchCV(
+                    hard, grid, n_iter=20, scoring="neg_log_loss", cv=5, random_state=seed,
+                    n_jobs=2,
+                ).fit(few[COLUMNS], few["late"])  # fmt: skip
+                score(search, name, "labels, tuned", start, what=str(search.best_params_))
                 start = time.perf_counter()
                 model = DistillationClassifier(None, student, random_state=seed)
                 if name == "tree":  # which needs all rows in memory: as many as it takes
@@ -335,36 +355,59 @@ def students(seeds=3):
                     model.fit(few[COLUMNS], few["late"], X_unlabeled=batch.X)
                 else:
                     model.fit_transfer_set(stored)
-                score(model, name, "transfer set", start)
+                artefact = artefact_of(model, test[COLUMNS][:1000])
+                n_bytes = measure({name: artefact}, test[COLUMNS][:1000])[name].n_bytes
+                score(model, name, "transfer set", start, n_bytes=n_bytes)
+                start = time.perf_counter()
+                rival = select_student(
+                    None, few[COLUMNS], few["late"], target="classes", max_bytes=n_bytes,
+                    scoring="neg_log_loss", n_jobs=2, random_state=seed,
+                )  # fmt: skip
+                score(
+                    rival.best_estimator_, name, "best of its bytes", start,
+                    n_bytes=rival.n_bytes_, what=rival.best_name_,
+                )  # fmt: skip
 
 
 def _student_and_grid(name):
+    """Return a student, and what is tuned of it on labels."""
     from sklearn.tree import DecisionTreeClassifier
+
+    from sklearn_distill import GradientTraining
 
     if name == "tree":
         student = DecisionTreeClassifier(max_leaf_nodes=64, min_samples_leaf=20, random_state=0)
         return student, {
-            "max_leaf_nodes": [8, 16, 32, 64],
-            "min_samples_leaf": [20, 50, 100, 200],
+            "student__max_leaf_nodes": [8, 16, 32, 64],
+            "student__min_samples_leaf": [20, 50, 100, 200],
         }
     grids = {
-        "linear": {"sgdclassifier__alpha": np.logspace(-5, -1, 20)},
+        "linear": {"student__sgdclassifier__alpha": np.logspace(-5, -1, 20)},
         "booster": {
-            "learning_rate": [0.01, 0.02, 0.05, 0.1],
-            "min_child_samples": [20, 50, 100, 200],
-            "reg_lambda": [0, 1, 10, 100],
+            "student__learning_rate": [0.01, 0.02, 0.05, 0.1],
+            "student__min_child_samples": [20, 50, 100, 200],
+            "student__reg_lambda": [0, 1, 10, 100],
+        },
+        "network": {
+            "strategy": [
+                GradientTraining(epochs, lr=lr, weight_decay=decay)
+                for epochs in (5, 10, 20, 40)
+                for lr in (1e-3, 3e-3, 1e-2)
+                for decay in (1e-3, 1e-2, 1e-1)
+            ]
         },
     }
-    return make_student(name), grids.get(name)
+    return make_student(name), grids[name]
 
 
 def table(lines):
     """Print means over seeds of each student and way, with the spread of the seeds."""
-    found = lines.groupby(["student", "way"], sort=False)[FIELDS[3:]]
+    found = lines.groupby(["student", "way"], sort=False)[FIELDS[3:8]]
     means, spread = found.mean(), found.std()
     for key, row in means.iterrows():
         cells = (f"{name} {row[name]:.4f} ± {spread.loc[key, name]:.4f}" for name in FIELDS[3:6])
-        print(f"{key[0]:8} {key[1]:14} {'  '.join(cells)}  {row['seconds']:6.0f} s")
+        size = f"{row['bytes'] / 1000:7.0f} kB" if row["bytes"] > 0 else ""
+        print(f"{key[0]:8} {key[1]:17} {'  '.join(cells)}  {row['seconds']:6.0f} s {size}")
 
 
 if __name__ == "__main__":
