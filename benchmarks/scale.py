@@ -128,7 +128,7 @@ def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
         start = time.perf_counter()
         label_transfer_set(
             teacher, rows_file(n_rows), sink or f"{folder}/sink", columns=COLUMNS, key="id",
-            engine=engine, n_jobs=workers if engine == "joblib" else None,
+            engine=engine.partition(", ")[0], n_jobs=workers if engine == "joblib" else None,
         )  # fmt: skip
         seconds = time.perf_counter() - start
     return {
@@ -138,15 +138,23 @@ def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
 
 
 class _cluster:
-    """Two kinds of local clusters, with workers that have one thread each."""
+    """Two kinds of local clusters, with workers that have one thread each.
+
+    Dask has its workers give memory back at once, which costs; "dask, untrimmed" does not.
+    """
 
     def __init__(self, engine, workers):
-        self.engine, self.workers = engine, workers
+        self.engine, _, how = engine.partition(", ")
+        self.workers, self.trims = workers, not how
 
     def __enter__(self):
         if self.engine == "dask":
+            import dask
             from distributed import Client, LocalCluster
 
+            if not self.trims:
+                setting = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+                dask.config.set({setting: None})
             self.cluster = LocalCluster(
                 n_workers=self.workers, threads_per_worker=1, dashboard_address=None
             )
@@ -241,19 +249,19 @@ MEASUREMENTS = {
 def throughput(n_rows=3 * MILLION, trees=200):
     """Print rows per second of the teacher alone, in a worker's memory, and of labelling there."""
     settings = {"n_rows": n_rows, "trees": trees}
-    for engine in ("joblib", "dask", "ray"):
+    for engine in ("joblib", "dask", "dask, untrimmed", "ray"):
         try:
             own = in_a_process("own_throughput", engine=engine, **settings)["rows_per_second"]
         except RuntimeError as error:
             print(engine, "is not here:", str(error).splitlines()[-1])
             continue
-        print(f"{engine:8} the teacher alone      {own:9,.0f} rows/s", flush=True)
+        print(f"{engine:15} the teacher alone {own:9,.0f} rows/s", flush=True)
         found = {}
         for workers in (1, 2):
             one = in_a_process("label", engine=engine, workers=workers, **settings)
             found[workers] = one["rows_per_second"]
             print(
-                f"{engine:8} {workers} worker{'s' * (workers > 1):1}               "
+                f"{engine:15} {workers} worker{'s' * (workers > 1):1}         "
                 f"{found[workers]:9,.0f} rows/s  {found[workers] / own:.2f} of the teacher's own, "
                 f"{found[workers] / found[1]:.2f} of one worker",
                 flush=True,

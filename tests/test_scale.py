@@ -11,6 +11,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy.special import log_expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -31,7 +32,7 @@ from sklearn_distill.labelling import label
 from sklearn_distill.scale import _engines, _label, _stored
 from sklearn_distill.scale._folds import hash_keys
 from sklearn_distill.scale._sources import count_doubles
-from sklearn_distill.teachers import TeacherReader
+from sklearn_distill.teachers import TeacherReader, _reader
 from tests.transfer_sets import (
     COLUMNS,
     N_ROWS,
@@ -274,6 +275,38 @@ def test_probabilities_below_the_smallest_float_are_kept(rows, tmp_path):
     assert log_proba.min() < -800
     assert np.isfinite(log_proba).all()
     assert not stored.has_zeros
+
+
+def test_where_logarithms_come_from_is_looked_up_once(
+    parquet, rows, teacher, expected, tmp_path, monkeypatch
+):
+    """By the first rows; a forest of many trees takes as long for a few rows as for thousands."""
+    looked, agrees = [], _reader._agrees_with_probabilities
+    monkeypatch.setattr(
+        _reader,
+        "_agrees_with_probabilities",
+        lambda source, teacher, X: looked.append(len(X)) or agrees(source, teacher, X),
+    )
+    stored = label_transfer_set(teacher, parquet, tmp_path / "sink", key="id")
+    assert stored.n_parts > 1
+    assert set(looked) == {_label.ROWS_TO_TRY}
+    check_same(stored, rows, expected)
+
+
+def test_first_rows_that_are_certain_do_not_speak_for_others(rows, tmp_path):
+    """Their decision values might be anything; those of later rows are seen to be logits."""
+    teacher = LogisticRegression().fit(rows[:300][COLUMNS].to_numpy(), rows.late[:300])
+    frame = rows.copy()
+    frame.loc[: _label.ROWS_TO_TRY, COLUMNS] = np.sign(teacher.coef_) * 100.0
+    frame.loc[1700:1710, COLUMNS] = np.sign(teacher.coef_) * -1000.0
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
+    stored = label_transfer_set(
+        teacher, tmp_path / "rows.parquet", tmp_path / "sink", columns=COLUMNS
+    )
+    margin = teacher.decision_function(frame[COLUMNS].to_numpy())
+    found = stored.read().log_proba
+    assert found.min() < -800
+    np.testing.assert_allclose(found[:, 1], log_expit(margin), rtol=1e-6, atol=1e-38)
 
 
 def test_folds_are_made_anew_for_a_fitted_teacher_if_asked(parquet, rows, teacher, tmp_path):

@@ -1,6 +1,6 @@
 """What is done with a partition, on whatever machine: read, ask, write."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -71,6 +71,8 @@ class LabellingJob:
     batch_rows : int
     made_with : dict
         Teacher's key, classes and versions: metadata of each part.
+    choices : tuple of Choice or None
+        Where the logarithms of each teacher come from, as far as that is known.
     """
 
     sink: Sink
@@ -83,6 +85,7 @@ class LabellingJob:
     folds: object
     batch_rows: int
     made_with: dict = field(default_factory=dict)
+    choices: tuple = ()
 
     @property
     def columns(self):
@@ -112,10 +115,18 @@ class LabellingJob:
         except Exception as error:
             return PartSummary(partition.name, what, error=_portable(error))
 
-    def try_out(self, readers, frame):
-        """Do with some rows all that will be done with others, but writing them."""
+    def tried_out(self, readers, frame):
+        """Do with some rows all that will be done with others, but writing them.
+
+        Returns
+        -------
+        LabellingJob
+            That knows what these rows have told of the teachers.
+        """
+        readers = [reader.remembering() for reader in readers]
         log_proba, _ = self.ask(readers, frame, "the first rows")
         self._table(frame, log_proba, 0, dict.fromkeys(_COUNTS, 0))
+        return replace(self, choices=tuple(reader.choice for reader in readers))
 
     def ask(self, readers, frame, what):
         """Return what the teachers say of the rows of a frame, and their remarks."""
@@ -152,7 +163,8 @@ class LabellingJob:
 
     def _written(self, readers, partition):
         start = perf_counter()
-        readers = [reader.remembering() for reader in readers]
+        choices = self.choices or (None,) * len(readers)
+        readers = [r.remembering(choice) for r, choice in zip(readers, choices, strict=True)]
         counts, remarks = dict.fromkeys(_COUNTS, 0), []
         # Written when all batches are through, with the counts in it.
         metadata = {

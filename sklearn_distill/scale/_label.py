@@ -217,7 +217,7 @@ def label_transfer_set(
             readers = [reader]
         else:
             readers = fit_teachers(engine, reader, rows, folds, n_jobs)
-        job.try_out(readers, source.head(ROWS_TO_TRY))
+        job = job.tried_out(readers, source.head(ROWS_TO_TRY))
         sink.write_list(listed)
         found = _run(engine, job, source, waiting, readers, n_jobs)
         summaries += _progress(found, waiting, verbose)

@@ -52,8 +52,8 @@ class TeacherReader:
     teacher: object
     fitted: bool
 
-    #: Sources of logarithms that have agreed with the probabilities; None if it does not remember.
-    _agreed = None
+    #: The source of logarithms that is taken for all rows; None if each call looks anew.
+    _choice = None
 
     #: Whether what it is asked for are the log-probabilities of classes.
     of_classes = True
@@ -95,15 +95,29 @@ class TeacherReader:
         """The torch modules inside: a teacher that has some must not be called from threads."""
         return _torch_modules(self.teacher)
 
-    def remembering(self):
+    def remembering(self, choice=None):
         """Return a reader of the same teacher that looks at its answers once, for many batches.
 
         A source of logarithms that agrees with the probabilities of the first rows is taken for
         all rows that come after them.
+
+        Parameters
+        ----------
+        choice : Choice, default=None
+            What such a reader has chosen; None looks at the first rows.
         """
         twin = replace(self)
-        vars(twin)["_agreed"] = []
+        vars(twin)["_choice"] = choice or Choice()
         return twin
+
+    @property
+    def choice(self):
+        """What was chosen once and for all; None where other rows might tell more.
+
+        A source is refused where the first rows are certain, though others may be not.
+        """
+        found = self._choice
+        return found if found is not None and found.source and not found.refused else None
 
     def fit(self, X, y, **fit_params):
         """Return the reader of a clone that is fitted on these rows.
@@ -237,12 +251,12 @@ class TeacherReader:
         if isinstance(teacher, BoosterTeacher):
             return columns, teacher.predict_log_proba(X), True, None
         if hasattr(teacher, "predict_proba"):
-            for source in self._agreed or _LOGARITHMS:
-                if self._agreed or _agrees_with_probabilities(source, teacher, X):
-                    if self._agreed is not None:
-                        self._agreed[:] = [source]
-                    output = source(teacher, X)
-                    return self._name_columns(output, known), output, True, None
+            choice = Choice() if self._choice is None else self._choice
+            if choice.source is None:
+                choice.look(teacher, X)
+            if choice.source is not None:
+                output = choice.source(teacher, X)
+                return self._name_columns(output, known), output, True, None
             output = teacher.predict_proba(X)
             return self._name_columns(output, known), output, False, None
         if hasattr(teacher, "decision_function"):
@@ -333,8 +347,34 @@ def _own_logarithms(teacher, X):
 _LOGARITHMS = (_margins, _logits, _own_logarithms)
 
 
+@dataclass
+class Choice:
+    """Where a teacher's logarithms come from.
+
+    Attributes
+    ----------
+    source : callable or None
+        The best one that agrees with the probabilities; None if there is none.
+    refused : bool
+        Whether a better one was there, and did not agree.
+    """
+
+    source: object = None
+    refused: bool = False
+
+    def look(self, teacher, X):
+        """Choose the source by some rows."""
+        self.refused = False
+        for source in _LOGARITHMS:
+            agrees = _agrees_with_probabilities(source, teacher, X)
+            if agrees:
+                self.source = source
+                return
+            self.refused |= agrees is False
+
+
 def _agrees_with_probabilities(source, teacher, X):
-    """Tell whether a source gives the logarithms of what ``predict_proba`` gives.
+    """Tell whether a source gives the logarithms of what ``predict_proba`` gives; None without it.
 
     Decision values are logits for logistic regression and gradient boosting, and something else
     for others; and a subclass may have mended ``predict_proba`` alone. Nobody has to keep a list:
@@ -346,7 +386,7 @@ def _agrees_with_probabilities(source, teacher, X):
     rows = take_rows(indexable_rows(X), some)
     values = source(teacher, rows)
     if values is None:
-        return False
+        return None
     who = f"The teacher {name_of(teacher)} returned"
     proba, values = (as_matrix(v, who) for v in (teacher.predict_proba(rows), values))
     if proba.shape != values.shape or not np.allclose(np.exp(values), proba, rtol=1e-3, atol=1e-6):
