@@ -13,6 +13,7 @@ run and compared with each other only.
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -138,7 +139,7 @@ def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
 
 
 class _cluster:
-    """Two kinds of local clusters, with workers that have one thread each.
+    """Local clusters of three kinds, with workers that have one thread each.
 
     Dask has its workers give memory back at once, which costs; "dask, untrimmed" does not.
     """
@@ -167,6 +168,13 @@ class _cluster:
                      logging_level="error")  # fmt: skip
             warm = ray.remote(lambda: __import__("sklearn_distill").label_transfer_set and 1)
             ray.get([warm.remote() for _ in range(2 * self.workers)])
+        if self.engine == "spark":
+            from pyspark.sql import SparkSession
+
+            os.environ["PYSPARK_PYTHON"] = sys.executable
+            builder = SparkSession.builder.master(f"local[{self.workers}]")
+            self.session = builder.config("spark.ui.enabled", "false").getOrCreate()
+            self.run(lambda: __import__("sklearn_distill").label_transfer_set and 1)
         return self
 
     def run(self, function, *args):
@@ -177,12 +185,17 @@ class _cluster:
             import ray
 
             return ray.get(ray.remote(function).remote(*args))
+        if self.engine == "spark":
+            calls = self.session.sparkContext.parallelize(range(self.workers), self.workers)
+            return calls.map(lambda _: function(*args)).collect()[0]
         return function(*args)
 
     def __exit__(self, *exception):
         if self.engine == "dask":
             self.client.close()
             self.cluster.close()
+        if self.engine == "spark":
+            self.session.stop()
 
 
 def learn(n_rows, student, sink):
@@ -249,7 +262,7 @@ MEASUREMENTS = {
 def throughput(n_rows=3 * MILLION, trees=200):
     """Print rows per second of the teacher alone, in a worker's memory, and of labelling there."""
     settings = {"n_rows": n_rows, "trees": trees}
-    for engine in ("joblib", "dask", "dask, untrimmed", "ray"):
+    for engine in ("joblib", "dask", "dask, untrimmed", "ray", "spark"):
         try:
             own = in_a_process("own_throughput", engine=engine, **settings)["rows_per_second"]
         except RuntimeError as error:

@@ -36,6 +36,7 @@ from sklearn_distill.teachers import TeacherReader, _reader
 from tests.transfer_sets import (
     COLUMNS,
     N_ROWS,
+    Meeting,
     check_same,
     killer,
     labels_of,
@@ -317,6 +318,12 @@ def test_folds_are_made_anew_for_a_fitted_teacher_if_asked(parquet, rows, teache
     differ = (stored.read().log_proba != told).any(axis=1)
     assert differ[:300].mean() > 0.5
     assert not differ[300:].any()
+
+
+def test_two_threads_work_at_the_same_time(parquet, rows, teacher, expected, tmp_path):
+    meeting = Meeting(teacher, str(tmp_path))
+    stored = label_transfer_set(meeting, parquet, tmp_path / "sink", key="id", n_jobs=2)
+    check_same(stored, rows, expected)
 
 
 # -- what stops the work -------------------------------------------------------------------------

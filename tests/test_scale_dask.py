@@ -16,6 +16,7 @@ from sklearn_distill.scale import _sources
 from tests.transfer_sets import (
     COLUMNS,
     N_ROWS,
+    Meeting,
     check_same,
     killer,
 )
@@ -83,6 +84,16 @@ def test_folds_are_the_same_as_without_dask(client, parquet, rows, tmp_path):
     there = label_transfer_set(forest, frame, tmp_path / "there", **settings)
     check_same(there, rows, here.read().log_proba)
     assert there.teacher_key == here.teacher_key
+
+
+@pytest.mark.parametrize("kind", ["frame", "files"])
+def test_two_workers_work_at_the_same_time(
+    kind, client, parquet, rows, teacher, expected, tmp_path
+):
+    source = dd.from_pandas(rows, npartitions=4) if kind == "frame" else parquet
+    meeting = Meeting(teacher, str(tmp_path))
+    stored = label_transfer_set(meeting, source, tmp_path / "sink", key="id", engine="dask")
+    check_same(stored, rows, expected)
 
 
 def test_a_killed_worker_costs_its_partition(client, parquet, rows, teacher, expected, tmp_path):

@@ -9,6 +9,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn_distill import DistillationClassifier, label_transfer_set
 from tests.transfer_sets import (
     COLUMNS,
+    Meeting,
     check_same,
     killer,
 )
@@ -51,6 +52,14 @@ def test_blocks_that_are_cut_elsewhere_the_second_time(rows, teacher, expected, 
 
 def test_files_on_workers(parquet, rows, teacher, expected, tmp_path):
     stored = label_transfer_set(teacher, parquet, tmp_path / "sink", key="id", engine="ray")
+    check_same(stored, rows, expected)
+
+
+@pytest.mark.parametrize("kind", ["frame", "files"])
+def test_two_workers_work_at_the_same_time(kind, parquet, rows, teacher, expected, tmp_path):
+    source = ray.data.from_pandas(rows).repartition(4) if kind == "frame" else parquet
+    meeting = Meeting(teacher, str(tmp_path))
+    stored = label_transfer_set(meeting, source, tmp_path / "sink", key="id", engine="ray")
     check_same(stored, rows, expected)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_distill import label_transfer_set
 from tests.transfer_sets import (
     COLUMNS,
+    Meeting,
     check_same,
     killer,
 )
@@ -72,6 +74,16 @@ def test_files_on_executors(spark, parquet, rows, teacher, expected, tmp_path):
     check_same(stored, rows, expected)
 
 
+@pytest.mark.parametrize("kind", ["frame", "files"])
+def test_two_workers_work_at_the_same_time(
+    kind, spark, parquet, rows, teacher, expected, tmp_path
+):
+    source = spark.read.parquet(str(parquet)) if kind == "frame" else parquet
+    meeting = Meeting(teacher, str(tmp_path))
+    stored = label_transfer_set(meeting, source, tmp_path / "sink", key="id", engine="spark")
+    check_same(stored, rows, expected)
+
+
 def test_a_killed_worker_costs_its_partition(spark, parquet, rows, teacher, expected, tmp_path):
     deadly = killer(teacher, rows, tmp_path)
     stored = label_transfer_set(deadly, parquet, tmp_path / "sink", key="id", engine="spark")
@@ -114,3 +126,40 @@ def test_xgboost_on_spark_learns_probabilities(spark, parquet, rows, tmp_path):
     batch = stored.read()
     found = booster.inplace_predict(batch.X[COLUMNS].to_numpy())
     assert np.abs(found - np.exp(batch.log_proba[:, 1])).mean() < 0.05
+
+
+SCRIPT = """
+import sys
+import pandas as pd
+from pyspark.sql import SparkSession
+from sklearn_distill import label_transfer_set
+from sklearn_distill.scale import _engines, _sources
+from tests.transfer_sets import check_same, labels_of, make_rows, make_teacher, Meeting
+
+_sources.PARTITION_ROWS = _engines.PARTITION_ROWS = 800
+rows, folder = make_rows(), sys.argv[1]
+rows.to_parquet(f"{folder}/rows.parquet", row_group_size=400)
+teacher = make_teacher(rows)
+session = SparkSession.builder.remote("local[2]").getOrCreate()
+assert not hasattr(session, "sparkContext")
+frame = session.read.parquet(f"{folder}/rows.parquet").repartition(3, "id")
+for i, source in enumerate([frame, f"{folder}/rows.parquet"]):
+    stored = label_transfer_set(
+        Meeting(teacher, folder), source, f"{folder}/sink{i}", key="id", engine="spark"
+    )
+    assert stored.n_parts > 1
+    check_same(stored, rows, labels_of(teacher, rows))
+session.stop()
+print("all was well")
+"""
+
+
+def test_spark_connect(tmp_path):
+    """In a process of its own: there is one kind of session in each."""
+    pytest.importorskip("grpc")
+    settings = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tmp_path)],
+        env=settings, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "all was well" in done.stdout, done.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,29 @@ class Killer(BaseEstimator, ClassifierMixin):
         if here and not Path(self.flag).exists():
             Path(self.flag).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return self.teacher.predict_proba(X)
+
+
+class Meeting(BaseEstimator, ClassifierMixin):
+    """Answers when another worker is asked at the same time."""
+
+    def __init__(self, teacher, folder):
+        self.teacher, self.folder = teacher, folder
+        self.classes_ = teacher.classes_
+        self.feature_names_in_ = teacher.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict_proba(self, X):
+        if len(X) > 32:  # no look at the first rows
+            folder = Path(self.folder)
+            (folder / f"{X['a'].iloc[0]}.here").touch()
+            waiting_until = time.monotonic() + 60
+            while len(list(folder.glob("*.here"))) < 2:
+                if time.monotonic() > waiting_until:
+                    raise RuntimeError("nobody else came")
+                time.sleep(0.01)
         return self.teacher.predict_proba(X)
 
 

@@ -147,28 +147,54 @@ class RayEngine(Engine):
 
 
 class SparkEngine(Engine):
-    """Executors of the active Spark session."""
+    """Executors of the active Spark session, which may be one of Spark Connect."""
 
     def map(self, function, items, shared, n_jobs):
         """See :class:`Engine`."""
-        context = _spark_session().sparkContext
-        shipped = context.broadcast(Shipment.of(shared))
-        calls = context.parallelize(list(items), max(1, len(items)))
-        yield from calls.map(lambda item: _call(function, shipped.value, item)).collect()
+        session, items = _spark_session(), list(items)
+        shipped = _on_executors(session, shared)
+
+        def call(frames):
+            for frame in frames:
+                for item in frame["item"]:
+                    yield _as_bytes(_call(function, shipped(), pickle.loads(item)))
+
+        pickled = [(i, bytes(pickle.dumps(item))) for i, item in enumerate(items)]
+        frame = session.createDataFrame(pickled, "number long, item binary")
+        # One for each partition, which hashes of the numbers would not be.
+        frame = frame.repartitionByRange(max(1, len(items)), "number")
+        yield from _results(frame.mapInPandas(call, "result binary"))
 
     def map_frames(self, job, source, shared):
         """Yield summaries of pieces of the partitions of a Spark data frame."""
-        shipped = _spark_session().sparkContext.broadcast(Shipment.of(shared))
+        shipped = _on_executors(source.frame.sparkSession, shared)
 
         def label(frames):
-            readers = shipped.value.unpacked()
+            readers = shipped().unpacked()
             for frame in _joined(frames, PARTITION_ROWS):
                 yield _as_bytes(job(readers, FramePartition(None, frame, "rows of a partition")))
 
         columns = [f"`{name}`" for name in job.columns]
-        summaries = source.frame.select(*columns).mapInPandas(label, "summary binary")
-        for row in summaries.toLocalIterator():
-            yield pickle.loads(bytes(row["summary"]))
+        yield from _results(source.frame.select(*columns).mapInPandas(label, "result binary"))
+
+
+def _on_executors(session, shared):
+    """Return a function that returns the shipment, wherever it is called.
+
+    Spark Connect has no broadcasts: there the shipment travels with each task.
+    """
+    shipment = Shipment.of(shared)
+    context = getattr(session, "sparkContext", None)
+    if context is None:
+        return lambda: shipment
+    broadcast = context.broadcast(shipment)
+    return lambda: broadcast.value
+
+
+def _results(frame):
+    # All at once: an iterator would compute one partition after the other.
+    for row in frame.collect():
+        yield pickle.loads(bytes(row["result"]))
 
 
 ENGINES = {"joblib": JoblibEngine, "dask": DaskEngine, "ray": RayEngine, "spark": SparkEngine}
@@ -280,7 +306,7 @@ def _rows_with_label(frame, target):
 def _as_bytes(found):
     import pandas as pd
 
-    return pd.DataFrame({"summary": [pickle.dumps(found)]})
+    return pd.DataFrame({"result": [pickle.dumps(found)]})
 
 
 def _joined(frames, n):
@@ -319,6 +345,7 @@ _OF_ENGINES = (
     "ray",
     "py4j",
     "pyspark",
+    "grpc",
 )
 
 

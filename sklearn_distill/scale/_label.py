@@ -109,7 +109,8 @@ def label_transfer_set(
     n_jobs : int, default=None
         Partitions that are labelled at a time, for ``engine="joblib"``.
     verbose : int, default=0
-        Whether to show a bar with partitions and rows per second.
+        Whether to show a bar with partitions and rows per second. Spark has its own: what it has
+        done comes back at the end.
 
     Returns
     -------
