@@ -298,11 +298,12 @@ def test_first_rows_that_are_certain_do_not_speak_for_others(rows, tmp_path):
     """Their decision values might be anything; those of later rows are seen to be logits."""
     teacher = LogisticRegression().fit(rows[:300][COLUMNS].to_numpy(), rows.late[:300])
     frame = rows.copy()
-    frame.loc[: _label.ROWS_TO_TRY, COLUMNS] = np.sign(teacher.coef_) * 100.0
-    frame.loc[1700:1710, COLUMNS] = np.sign(teacher.coef_) * -1000.0
+    first_batch = np.arange(N_ROWS) % 800 < 100
+    frame.loc[first_batch, COLUMNS] = np.sign(teacher.coef_) * 100.0
+    frame.loc[700:710, COLUMNS] = np.sign(teacher.coef_) * -1000.0
     frame.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
     stored = label_transfer_set(
-        teacher, tmp_path / "rows.parquet", tmp_path / "sink", columns=COLUMNS
+        teacher, tmp_path / "rows.parquet", tmp_path / "sink", columns=COLUMNS, batch_rows=100
     )
     margin = teacher.decision_function(frame[COLUMNS].to_numpy())
     found = stored.read().log_proba

@@ -71,7 +71,7 @@ class LabellingJob:
     batch_rows : int
     made_with : dict
         Teacher's key, classes and versions: metadata of each part.
-    choices : tuple of Choice or None
+    choices : tuple of Choice
         Where the logarithms of each teacher come from, as far as that is known.
     """
 

@@ -8,6 +8,7 @@ whether a number is a probability or a logit.
 import sys
 import warnings
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -52,8 +53,8 @@ class TeacherReader:
     teacher: object
     fitted: bool
 
-    #: The source of logarithms that is taken for all rows; None if each call looks anew.
-    _choice = None
+    #: What remembers where logarithms come from; None if each call looks anew.
+    choice = None
 
     #: Whether what it is asked for are the log-probabilities of classes.
     of_classes = True
@@ -98,26 +99,17 @@ class TeacherReader:
     def remembering(self, choice=None):
         """Return a reader of the same teacher that looks at its answers once, for many batches.
 
-        A source of logarithms that agrees with the probabilities of the first rows is taken for
-        all rows that come after them.
+        The best source of logarithms, if it agrees with the probabilities of some rows, is taken
+        for all rows that come after them.
 
         Parameters
         ----------
         choice : Choice, default=None
-            What such a reader has chosen; None looks at the first rows.
+            That of such a reader, which stays as it is; None begins without any.
         """
         twin = replace(self)
-        vars(twin)["_choice"] = choice or Choice()
+        vars(twin)["choice"] = Choice() if choice is None else copy(choice)
         return twin
-
-    @property
-    def choice(self):
-        """What was chosen once and for all; None where other rows might tell more.
-
-        A source is refused where the first rows are certain, though others may be not.
-        """
-        found = self._choice
-        return found if found is not None and found.source and not found.refused else None
 
     def fit(self, X, y, **fit_params):
         """Return the reader of a clone that is fitted on these rows.
@@ -251,11 +243,9 @@ class TeacherReader:
         if isinstance(teacher, BoosterTeacher):
             return columns, teacher.predict_log_proba(X), True, None
         if hasattr(teacher, "predict_proba"):
-            choice = Choice() if self._choice is None else self._choice
-            if choice.source is None:
-                choice.look(teacher, X)
-            if choice.source is not None:
-                output = choice.source(teacher, X)
+            source = (self.choice or Choice()).by(teacher, X)
+            if source is not None:
+                output = source(teacher, X)
                 return self._name_columns(output, known), output, True, None
             output = teacher.predict_proba(X)
             return self._name_columns(output, known), output, False, None
@@ -354,23 +344,27 @@ class Choice:
     Attributes
     ----------
     source : callable or None
-        The best one that agrees with the probabilities; None if there is none.
-    refused : bool
-        Whether a better one was there, and did not agree.
+        The best one that there is, once it has agreed with the probabilities.
     """
 
     source: object = None
-    refused: bool = False
 
-    def look(self, teacher, X):
-        """Choose the source by some rows."""
-        self.refused = False
+    def by(self, teacher, X):
+        """Return the best source that agrees with the probabilities of these rows, or None.
+
+        It is kept if no better one was refused: that may be since these rows are certain, and
+        others are not.
+        """
+        if self.source is not None:
+            return self.source
+        refused = False
         for source in _LOGARITHMS:
             agrees = _agrees_with_probabilities(source, teacher, X)
             if agrees:
-                self.source = source
-                return
-            self.refused |= agrees is False
+                self.source = None if refused else source
+                return source
+            refused |= agrees is False
+        return None
 
 
 def _agrees_with_probabilities(source, teacher, X):
