@@ -138,6 +138,11 @@ def label(n_rows, engine="joblib", workers=1, sink=None, trees=100):
     }  # fmt: skip
 
 
+def _imported(frames):
+    __import__("sklearn_distill").label_transfer_set  # noqa: B018
+    yield from frames
+
+
 class _cluster:
     """Local clusters of three kinds, with workers that have one thread each.
 
@@ -174,7 +179,8 @@ class _cluster:
             os.environ["PYSPARK_PYTHON"] = sys.executable
             builder = SparkSession.builder.master(f"local[{self.workers}]")
             self.session = builder.config("spark.ui.enabled", "false").getOrCreate()
-            self.run(lambda: __import__("sklearn_distill").label_transfer_set and 1)
+            frame = self.session.range(self.workers).repartition(self.workers)
+            frame.mapInPandas(_imported, "id long").collect()
         return self
 
     def run(self, function, *args):
