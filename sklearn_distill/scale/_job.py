@@ -72,7 +72,7 @@ class LabellingJob:
     made_with : dict
         Teacher's key, classes and versions: metadata of each part.
     choices : tuple of Choice
-        Where the logarithms of each teacher come from, as far as that is known.
+        Where the logarithms of each teacher come from, as far as :meth:`tried_out` has told.
     """
 
     sink: Sink
@@ -163,8 +163,8 @@ class LabellingJob:
 
     def _written(self, readers, partition):
         start = perf_counter()
-        choices = self.choices or (None,) * len(readers)
-        readers = [r.remembering(choice) for r, choice in zip(readers, choices, strict=True)]
+        pairs = zip(readers, self.choices, strict=True)
+        readers = [reader.remembering(choice) for reader, choice in pairs]
         counts, remarks = dict.fromkeys(_COUNTS, 0), []
         # Written when all batches are through, with the counts in it.
         metadata = {
